@@ -1,0 +1,189 @@
+"""The template bank: what fitting leaves behind and scoring needs, as one file of plain arrays."""
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib import format as npy
+
+from dice_core.exposure import Exposure
+
+FORMAT = "dice-inspect template bank"
+VERSION = 1
+LARGEST = 1 << 36
+"""Bytes of arrays beyond which a file is not taken for a bank."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """One class of good parts, learnt.
+
+    Attributes
+    ----------
+    name
+        The class's label.
+    images
+        How many distinct images taught it.
+    mean
+        Mean template, float32 (H, W), grey levels 0..255 as photographed.
+    part
+        Which pixels are the part, bool (H, W).
+    exposure
+        How its images are evened.
+    centre
+        Mean of the evened images and their augmented copies, float32 (H, W).
+    components
+        Variation templates: orthonormal principal components, float32 (K, H * W).
+    spread_dark, spread_bright
+        Root mean square of held-out good residuals below and above zero, float32 (H, W), grey levels.
+    """
+
+    name: str
+    images: int
+    mean: npt.NDArray[np.float32]
+    part: npt.NDArray[np.bool_]
+    exposure: Exposure
+    centre: npt.NDArray[np.float32]
+    components: npt.NDArray[np.float32]
+    spread_dark: npt.NDArray[np.float32]
+    spread_bright: npt.NDArray[np.float32]
+
+
+_FACE_ARRAYS = ("mean", "part", "centre", "components", "spread_dark", "spread_bright")
+
+
+@dataclass(frozen=True)
+class Bank:
+    """All that scoring needs.
+
+    Attributes
+    ----------
+    image_size
+        Height and width of the photographs, pixels.
+    size
+        Height and width they are worked on in, pixels.
+    faces
+        The classes of good parts, at least one.
+    anomaly_labels
+        Names of folders that hold defective parts.
+    ncc_floor
+        Best-face NCC under which an image shows no part the bank knows.
+    thresholds
+        Per score column, the value at or beyond which an image is an anomaly.
+    taught
+        Content hashes of every image, good or bad, that had a part in bank or thresholds.
+    """
+
+    image_size: tuple[int, int]
+    size: tuple[int, int]
+    faces: tuple[Face, ...]
+    anomaly_labels: tuple[str, ...]
+    ncc_floor: float
+    thresholds: Mapping[str, float]
+    taught: frozenset[str]
+
+    def write(self, stream: IO[bytes]) -> None:
+        """Write the bank as an npz archive; equal banks give equal bytes."""
+        head = {
+            "format": FORMAT,
+            "version": VERSION,
+            "image_size": self.image_size,
+            "size": self.size,
+            "anomaly_labels": self.anomaly_labels,
+            "ncc_floor": self.ncc_floor,
+            "thresholds": dict(self.thresholds),
+            "faces": [
+                {
+                    "name": face.name,
+                    "images": face.images,
+                    "level": face.exposure.level,
+                    "ceiling": face.exposure.ceiling,
+                }
+                for face in self.faces
+            ],
+        }
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "head": np.frombuffer(json.dumps(head).encode(), np.uint8),
+            "taught": np.frombuffer(bytes.fromhex("".join(sorted(self.taught))), np.uint8),
+        }
+        for number, face in enumerate(self.faces):
+            arrays |= {f"{name}_{number}": getattr(face, name) for name in _FACE_ARRAYS}
+        np.savez(stream, allow_pickle=False, **arrays)
+
+    @classmethod
+    def read(cls, stream: IO[bytes]) -> "Bank":
+        """Read what `write` wrote.
+
+        Raises
+        ------
+        ValueError
+            Where the stream holds no bank, or one of another version.
+        """
+        try:
+            arrays = _read_arrays(stream)
+            head = json.loads(arrays["head"].tobytes())
+            if head["format"] != FORMAT:
+                raise ValueError(f"its format is {head['format']!r}")
+            if head["version"] != VERSION:
+                raise ValueError(f"it is of version {head['version']}, this program reads version {VERSION}")
+            taught = arrays["taught"].tobytes().hex()
+            return cls(
+                image_size=tuple(head["image_size"]),
+                size=tuple(head["size"]),
+                faces=tuple(
+                    _face(number, facts, arrays, tuple(head["size"]))
+                    for number, facts in enumerate(head["faces"])
+                ),
+                anomaly_labels=tuple(head["anomaly_labels"]),
+                ncc_floor=float(head["ncc_floor"]),
+                thresholds={str(column): float(value) for column, value in head["thresholds"].items()},
+                taught=frozenset(taught[at : at + 32] for at in range(0, len(taught), 32)),
+            )
+        except KeyError as error:
+            raise ValueError(f"no template bank: it has no {error}") from error
+        except (zipfile.BadZipFile, json.JSONDecodeError, TypeError, EOFError) as error:
+            raise ValueError(f"no template bank: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"no template bank this program reads: {error}") from error
+
+
+def _face(
+    number: int, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], size: tuple[int, int]
+) -> Face:
+    own = {name: arrays[f"{name}_{number}"] for name in _FACE_ARRAYS}
+    expected = {name: size for name in _FACE_ARRAYS} | {"components": (len(own["components"]), size[0] * size[1])}
+    for name, array in own.items():
+        if array.shape != expected[name]:
+            raise ValueError(f"{name}_{number} has the shape {array.shape}, not {expected[name]}")
+    return Face(
+        name=str(facts["name"]),
+        images=int(facts["images"]),
+        exposure=Exposure(level=float(facts["level"]), ceiling=float(facts["ceiling"])),
+        **own,
+    )
+
+
+def _read_arrays(stream: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
+    """Read an npz whose arrays are as large as they claim; numpy alone would allocate first and look later."""
+    arrays = {}
+    with zipfile.ZipFile(stream) as archive:
+        entries = archive.infolist()
+        if sum(entry.file_size for entry in entries) > LARGEST:
+            raise ValueError(f"it claims more than {LARGEST} bytes")
+        for entry in entries:
+            if entry.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"{entry.filename} is compressed")
+            with archive.open(entry) as member:
+                version = npy.read_magic(member)
+                if version != (1, 0):
+                    raise ValueError(f"{entry.filename} is of npy version {version}")
+                shape, fortran, dtype = npy.read_array_header_1_0(member)
+                wanted = int(np.prod(shape, dtype=object)) * dtype.itemsize
+                if fortran or dtype.hasobject or wanted > entry.file_size:
+                    raise ValueError(f"{entry.filename} is not a plain array")
+                arrays[entry.filename.removesuffix(".npy")] = np.frombuffer(member.read(wanted), dtype).reshape(shape)
+    return arrays

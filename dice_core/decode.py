@@ -1,0 +1,249 @@
+"""Bytes of a photograph to a grey image, or the reason why not; formats are told by content alone.
+
+Sources: ITU-T T.81 (JPEG), ITU-R BT.601 (luminance), CIPA DC-008 (the Exif orientation).
+"""
+
+import io
+import math
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import imageio.v3 as iio
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.ImageFile import ImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from dice_core.archive import sniff
+from dice_core.rows import Reason
+
+Grey = npt.NDArray[np.uint8]
+
+_JPEG = b"\xff\xd8\xff"
+_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0\x08\0", b"MM\0+\0\x08")
+_BMP_HEADER_SIZES = (12, 16, 40, 52, 56, 64, 108, 124)
+_UNREAD = (
+    *(b"GIF87a", b"GIF89a", b"%!PS", b"\xc5\xd0\xd3\xc6", b"%PDF-", b"8BPS", b"DDS ", b"\xff\x4f\xff\x51"),
+    *(b"\0\0\1\0", b"icns", b"\x76\x2f\x31\x01", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  "),
+    *(b"P%d%c" % (kind, blank) for kind in range(1, 8) for blank in b" \t\r\n"),
+)
+"""Images for certain, but of formats not read here: GIF, EPS, PDF, Netpbm, JPEG 2000 and the like."""
+_ISO_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1", b"crx ")
+
+# The last three are Pillow's, of senseless tags and of sizes past its own limit.
+_DECODING_ERRORS = (
+    *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
+    *(LookupError, TypeError, Image.DecompressionBombError),
+)
+_PALETTES, _SIXTEEN_BIT = ("P", "PA"), ("I;16", "I;16B", "I;16L", "I;16N")
+_EIGHT_BIT = (*_PALETTES, "1", "L", "LA", "La", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
+
+# Exif orientations as the axes to swap first, and the directions to reverse then.
+_SWAPPED, _LEFT_RIGHT, _UP_DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_BASELINE_TO_PROGRESSIVE = (0xC0, 0xC1, 0xC2)
+_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD8)))
+_FILL, _END, _SCAN, _APP1 = 0xFF, 0xD9, 0xDA, 0xE1
+_BITS, _GREY, _RGB, _CMYK = 8, 1, 3, 4
+_FRAME_HEADER = struct.Struct(">BHHB")
+# Encoders write about ten; thousands are an attack, as each one costs a pass over the image.
+_MAX_SCANS = 500
+
+
+def decode(data: bytes, max_pixels: int) -> Grey | Reason:
+    """Decode an image to grey, upright by its Exif orientation.
+
+    JPEG, PNG, BMP, TIFF and WebP are read; of several frames or pages, the first. Colour becomes luminance by
+    ITU-R BT.601, ``0.299 R + 0.587 G + 0.114 B``, rounded, on 8-bit values; alpha is ignored. 16-bit grey is
+    divided by 257 and rounded; of 16-bit colour, the high bytes count.
+
+    Parameters
+    ----------
+    data
+        The whole file.
+    max_pixels
+        The largest width times height, compared before any pixel is decoded. Outside plain JPEG, Pillow's own
+        ``MAX_IMAGE_PIXELS`` holds as well.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width), C-contiguous, or Reason
+        EMPTY, NOT_AN_IMAGE, NESTED_ARCHIVE, UNSUPPORTED, TOO_LARGE, TRUNCATED where the file ends before its
+        image does, and CORRUPT where decoding fails otherwise, recoverable errors of a JPEG included.
+    """
+    if data.startswith(_JPEG):
+        return _decode_jpeg(data, max_pixels)
+    if data.startswith(_PNG):
+        return _decode_other(PngImageFile, data, max_pixels) if _PNG_END in data else Reason.TRUNCATED
+    if data.startswith(_TIFF):
+        return _decode_other(TiffImageFile, data, max_pixels)
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        whole = len(data) >= 8 + int.from_bytes(data[4:8], "little")
+        return _decode_other(WebPImageFile, data, max_pixels) if whole else Reason.TRUNCATED
+    # Two letters alone begin many a text.
+    if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADER_SIZES:
+        return _decode_other(BmpImageFile, data, max_pixels)
+    return _not_decoded(data)
+
+
+def _not_decoded(data: bytes) -> Reason:
+    if not data:
+        return Reason.EMPTY
+    head = data[:512]
+    # Zeros are an empty tar to `sniff`, but as a file among images they are what a failed disk left.
+    if sniff(head) is not None and any(head):
+        return Reason.NESTED_ARCHIVE
+    if head.startswith(_UNREAD) or (head[4:8] == b"ftyp" and head[8:12] in _ISO_BRANDS):
+        return Reason.UNSUPPORTED
+    return Reason.NOT_AN_IMAGE
+
+
+class _Jpeg(NamedTuple):
+    frame: int
+    precision: int
+    height: int
+    width: int
+    components: int
+    orientation: int
+    scan: int  # the byte at which the first one begins
+
+
+def _decode_jpeg(data: bytes, max_pixels: int) -> Grey | Reason:
+    header = _read_jpeg_header(data)
+    if isinstance(header, Reason):
+        return header
+    reason = _refuse_jpeg(header, data, max_pixels)
+    return _upright(_read_jpeg(data, header), header.orientation) if reason is None else reason
+
+
+def _read_jpeg(data: bytes, header: _Jpeg) -> Grey | Reason:
+    shape = header.height, header.width
+    try:
+        quick = simplejpeg.decode_jpeg_header(data)[:2] == shape
+    except ValueError:
+        quick = False  # the markers are in order, so the sampling is one that only the slower reader knows
+    if not quick or header.components == _CMYK:
+        return _read_pixels(data, shape)
+    try:
+        if header.components == _RGB:
+            # libjpeg's own grey is Y before RGB is clipped, in saturated colours levels away from BT.601.
+            return _luminance(simplejpeg.decode_jpeg(data, colorspace="RGB"))
+        grey: Grey = simplejpeg.decode_jpeg(data, colorspace="GRAY")[:, :, 0]
+    except ValueError:
+        return Reason.CORRUPT
+    return grey
+
+
+def _refuse_jpeg(header: _Jpeg, data: bytes, max_pixels: int) -> Reason | None:
+    known = header.frame in _BASELINE_TO_PROGRESSIVE and header.precision == _BITS
+    scans = data.count(b"\xff\xda", header.scan)
+    if not known or header.components not in (_GREY, _RGB, _CMYK) or scans > _MAX_SCANS:
+        return Reason.UNSUPPORTED
+    if header.height * header.width > max_pixels:
+        return Reason.TOO_LARGE
+    # Within a scan the encoder never writes this pair, so its absence is the missing end.
+    return Reason.TRUNCATED if data.find(b"\xff\xd9", header.scan) < 0 else None
+
+
+def _read_jpeg_header(data: bytes) -> _Jpeg | Reason:
+    """Read the marker segments up to the first scan."""
+    frame: tuple[int, int, int, int, int] | None = None
+    orientation, at = 1, 2
+    while at + 4 <= len(data):
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        segment = data[at + 4 : at + 2 + length]
+        if data[at] != _FILL or marker == _END:
+            return Reason.CORRUPT
+        if marker == _SCAN:
+            return _Jpeg(*frame, orientation, at) if frame else Reason.CORRUPT
+        if marker == _FILL or marker in _WITHOUT_LENGTH:
+            at += 1 if marker == _FILL else 2
+            continue
+        if marker in _FRAMES and len(segment) >= _FRAME_HEADER.size:
+            precision, height, width, components = _FRAME_HEADER.unpack_from(segment)
+            frame = (marker, precision, height, width, components)
+        elif marker == _APP1 and segment.startswith(b"Exif\0\0"):
+            orientation = _orientation(segment)
+        at += 2 + length
+    return Reason.TRUNCATED
+
+
+def _decode_other(reader: Callable[[io.BytesIO], ImageFile], data: bytes, max_pixels: int) -> Grey | Reason:
+    try:
+        # Not Image.open, which asks the readers of all formats, and warns of sizes that are ours to judge.
+        header = reader(io.BytesIO(data))
+    except _DECODING_ERRORS as error:
+        return _failure(error)
+    width, height = header.size
+    if width * height > max_pixels:
+        return Reason.TOO_LARGE
+    if isinstance(header, TiffImageFile):
+        # Pillow passes on 12 bits, and white as zero, as they are.
+        plain = header.tag_v2.get(_PHOTOMETRIC) == 1 and header.tag_v2.get(_BITS_PER_SAMPLE) == (16,)
+        if header.mode in _SIXTEEN_BIT and not plain:
+            return Reason.UNSUPPORTED
+        return _read_pixels(data, (height, width), header.mode)  # which turns a TIFF
+    pixels = _read_pixels(data, (height, width), header.mode)
+    return _upright(pixels, _orientation(header.info.get("exif", b"")))
+
+
+def _read_pixels(data: bytes, shape: tuple[int, int], mode: str = "CMYK") -> Grey | Reason:
+    if mode not in _EIGHT_BIT + _SIXTEEN_BIT:
+        return Reason.UNSUPPORTED
+    # Above its own limit Pillow would warn, or raise the DecompressionBombError.
+    if shape[0] * shape[1] > (Image.MAX_IMAGE_PIXELS or math.inf):
+        return Reason.TOO_LARGE
+    # A palette may hold alpha, of which a conversion to L would warn.
+    wanted = None if mode in _SIXTEEN_BIT else "RGBA" if mode in _PALETTES else "L"
+    try:
+        pixels = iio.imread(data, plugin="pillow", index=0, mode=wanted)
+    except _DECODING_ERRORS as error:
+        return _failure(error)
+    if wanted is None:
+        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    elif wanted == "RGBA":
+        pixels = _luminance(pixels[:, :, :3])
+    return pixels if pixels.shape == shape else Reason.CORRUPT
+
+
+def _failure(error: Exception) -> Reason:
+    if isinstance(error, Image.DecompressionBombError):
+        return Reason.TOO_LARGE
+    # Pillow has no exception of its own for a file that ends early, only words.
+    early = isinstance(error, EOFError) or "truncated" in str(error).lower()
+    return Reason.TRUNCATED if early else Reason.CORRUPT
+
+
+def _luminance(rgb: npt.NDArray[np.uint8]) -> Grey:
+    """Weigh by BT.601 in 16-bit fixed point, rounded: ``(19595 R + 38470 G + 7471 B + 2**15) >> 16``."""
+    return np.array(Image.fromarray(np.ascontiguousarray(rgb)).convert("L"))
+
+
+def _orientation(exif: bytes) -> int:
+    """Read the orientation from an Exif block, 1 (upright) where it has none or makes no sense."""
+    tiff = exif.removeprefix(b"Exif\0\0")
+    order: Literal["little", "big"] = "little" if tiff.startswith(b"II") else "big"
+    at = int.from_bytes(tiff[4:8], order)
+    count = int.from_bytes(tiff[at : at + 2], order)
+    # Slices past the end are empty, so a false count or offset finds nothing.
+    for entry in range(at + 2, min(at + 2 + 12 * count, len(tiff)), 12):
+        if int.from_bytes(tiff[entry : entry + 2], order) == _ORIENTATION:
+            return int.from_bytes(tiff[entry + 8 : entry + 10], order)
+    return 1
+
+
+def _upright(grey: Grey | Reason, orientation: int) -> Grey | Reason:
+    if isinstance(grey, Reason):
+        return grey
+    grey = grey.T if orientation in _SWAPPED else grey
+    grey = grey[:, ::-1] if orientation in _LEFT_RIGHT else grey
+    return np.ascontiguousarray(grey[::-1] if orientation in _UP_DOWN else grey)

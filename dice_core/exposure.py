@@ -1,0 +1,105 @@
+"""Evens the light of a photograph: one gain to a reference level, and a ceiling above which highlights are cut.
+
+A reflection is brighter than anything the part itself shows, moves with the light and says nothing about
+the part. Cut at the level of the part's own brightest surface it is gone, while everything darker than that
+surface, which is where dirt, scratches and missing print show, stays as it was.
+"""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+LEVEL_QUANTILE = 0.8
+CONTRAST_KEPT = 0.99
+HEADROOM = 1.02
+GAIN_LIMIT = 2.0
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How one face is evened.
+
+    Attributes
+    ----------
+    level
+        Grey level (0..255) that the `LEVEL_QUANTILE` of the part's pixels is brought to.
+    ceiling
+        Grey level (0..255), after the gain, above which everything is cut.
+    """
+
+    level: float
+    ceiling: float
+
+    @classmethod
+    def of(cls, mean: npt.NDArray[np.float32], part: npt.NDArray[np.bool_]) -> "Exposure":
+        """Derive level and ceiling from a mean template.
+
+        The ceiling is the lowest level that keeps `CONTRAST_KEPT` of the template's variance inside the
+        part, so that a part whose bright features carry its pattern keeps them.
+
+        Parameters
+        ----------
+        mean
+            Mean template, (H, W), grey levels 0..255.
+        part
+            Which pixels are the part, (H, W).
+        """
+        values = mean[part].astype(np.float64)
+        level = float(np.quantile(values, LEVEL_QUANTILE))
+        wanted = CONTRAST_KEPT * values.var()
+        kept = (ceiling for ceiling in np.linspace(level, values.max(), 32) if np.minimum(values, ceiling).var() >= wanted)
+        return cls(level=level, ceiling=HEADROOM * float(next(kept, values.max())))
+
+
+def even(
+    images: npt.NDArray[np.uint8], part: npt.NDArray[np.bool_], exposure: Exposure
+) -> npt.NDArray[np.float32]:
+    """Bring images to the reference level and cut their highlights.
+
+    Parameters
+    ----------
+    images
+        Photographs, (N, H, W).
+    part
+        Which pixels are the part, (H, W).
+    exposure
+        The face's level and ceiling.
+
+    Returns
+    -------
+    ndarray
+        float32 (N, H, W), grey levels 0..``exposure.ceiling``.
+    """
+    evened = np.empty(images.shape, np.float32)
+    _even(images, part, LEVEL_QUANTILE, exposure.level, exposure.ceiling, evened)
+    return evened
+
+
+@numba.njit(nogil=True, cache=True)
+def _even(images, part, quantile, level, ceiling, evened):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: ANN001, ANN202
+    count, height, width = images.shape
+    table = np.empty(256, np.float32)
+    histogram = np.empty(256, np.int64)
+    for n in range(count):
+        histogram[:] = 0
+        for y in range(height):
+            for x in range(width):
+                if part[y, x]:
+                    histogram[images[n, y, x]] += 1
+        rank = quantile * histogram.sum()
+        below = 0
+        own = 0.0
+        for grey in range(256):
+            # Interpolated within the grey level, so that the gain does not jump by whole levels.
+            if below + histogram[grey] >= rank:
+                own = grey - 0.5 + (rank - below) / max(histogram[grey], 1)
+                break
+            below += histogram[grey]
+        gain = min(max(level / max(own, 1.0), 1.0 / GAIN_LIMIT), GAIN_LIMIT)
+        for grey in range(256):
+            table[grey] = min(grey * gain, ceiling)
+        for y in range(height):
+            for x in range(width):
+                evened[n, y, x] = table[images[n, y, x]]

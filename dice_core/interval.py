@@ -1,0 +1,63 @@
+"""Confidence intervals by bootstrap over independent parts, never over images.
+
+Frames of one part stand or fall together, so they are drawn together (Efron and Tibshirani, "An Introduction
+to the Bootstrap", 1993, chapter 8, on resampling units rather than observations).
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from dice_core.threshold import Confusion, Truth
+
+DRAWS = 1000
+FEWEST_PARTS = 10
+"""Independent parts, of the good and of the defective each, under which no interval is given."""
+
+COVERAGE = 0.95
+
+
+def group_confusions(
+    bad: Truth, called: Truth, group: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Count tp, fp, fn and tn per group: arrays of (N,) to (G, 4)."""
+    kind = np.where(bad, np.where(called, 0, 2), np.where(called, 1, 3))
+    _, dense = np.unique(group, return_inverse=True)
+    groups = int(dense.max()) + 1 if len(dense) else 0
+    return np.bincount(dense * 4 + kind, minlength=groups * 4).reshape(groups, 4)
+
+
+def intervals(
+    bad: Truth, called: Truth, group: npt.NDArray[np.int64], rng: np.random.Generator
+) -> dict[str, tuple[float, float] | None]:
+    """Bound precision, recall and F1 at 95 %.
+
+    Parameters
+    ----------
+    bad, called
+        Which images are defective and which were called so, (N,).
+    group
+        Which independent part or run of frames an image belongs to, (N,).
+    rng
+        The source of chance.
+
+    Returns
+    -------
+    dict
+        ``precision``, ``recall`` and ``f1``, each the lower and the upper bound, or None where there are
+        fewer than `FEWEST_PARTS` groups of good or of defective images.
+    """
+    names = ("precision", "recall", "f1")
+    counts = group_confusions(bad, called, group)
+    some_bad = np.count_nonzero(counts[:, 0] + counts[:, 2])
+    some_good = np.count_nonzero(counts[:, 1] + counts[:, 3])
+    if min(some_bad, some_good) < FEWEST_PARTS:
+        return dict.fromkeys(names)
+    shares = np.full(len(counts), 1 / len(counts))
+    drawn = [Confusion(*map(int, rng.multinomial(len(counts), shares) @ counts)) for _ in range(DRAWS)]
+    tail = (1 - COVERAGE) / 2
+    bounds = {}
+    for name in names:
+        values = [value for confusion in drawn if (value := getattr(confusion, name)) is not None]
+        low, high = np.quantile(values, [tail, 1 - tail])
+        bounds[name] = (float(low), float(high))
+    return bounds

@@ -1,0 +1,242 @@
+"""Thresholds and what they are worth: confusion, precision, recall, F1, ranking, and the policies that choose.
+
+A ratio whose denominator is 0 (the precision where nothing was called an anomaly, the recall where there is
+none) is undefined, and is None here, never 0 or 1: nothing was asked, so nothing was answered. F1 is
+2 tp / (2 tp + fp + fn), undefined only where there is neither an anomaly nor a call.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Scores = npt.NDArray[np.floating]
+Truth = npt.NDArray[np.bool_]
+
+
+def _ratio(numerator: float, denominator: float) -> float | None:
+    return numerator / denominator if denominator else None
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of images by truth and call; an anomaly is the positive."""
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+    tn: int = 0
+
+    @classmethod
+    def of(cls, bad: Truth, called: Truth) -> "Confusion":
+        """Count arrays of (N,): which images are defective, which were called so."""
+        return cls(
+            tp=int(np.count_nonzero(bad & called)),
+            fp=int(np.count_nonzero(~bad & called)),
+            fn=int(np.count_nonzero(bad & ~called)),
+            tn=int(np.count_nonzero(~bad & ~called)),
+        )
+
+    def __add__(self, other: "Confusion") -> "Confusion":
+        return Confusion(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn)
+
+    @property
+    def errors(self) -> int:
+        """False alarms and misses."""
+        return self.fp + self.fn
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the calls that are right."""
+        return _ratio(self.tp, self.tp + self.fp)
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the anomalies that were called."""
+        return _ratio(self.tp, self.tp + self.fn)
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of precision and recall, the anomaly being the positive."""
+        return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+
+    @property
+    def f1_normal(self) -> float | None:
+        """The same with the good part as the positive."""
+        return _ratio(2 * self.tn, 2 * self.tn + self.fp + self.fn)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Every threshold that divides some scores, from the strictest call to the laxest.
+
+    Attributes
+    ----------
+    values
+        The distinct scores, falling, (M,): an image at or above a value is called.
+    tp, fp
+        Anomalies and good images called at each value, (M,).
+    bad, good
+        How many there are of either.
+    """
+
+    values: Scores
+    tp: npt.NDArray[np.int64]
+    fp: npt.NDArray[np.int64]
+    bad: int
+    good: int
+
+    @classmethod
+    def of(cls, scores: Scores, bad: Truth) -> "Sweep":
+        """Sweep scores (N,), the higher the worse, of images that are defective where `bad`.
+
+        Raises
+        ------
+        ValueError
+            Where a score is not a number.
+        """
+        if np.isnan(scores).any():
+            raise ValueError("a score is not a number")
+        order = np.argsort(-scores, kind="stable")
+        falling, truth = scores[order], bad[order]
+        last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True)) if len(falling) else np.zeros(0, int)
+        tp, fp = np.cumsum(truth), np.cumsum(~truth)
+        return cls(falling[last], tp[last], fp[last], int(bad.sum()), int((~bad).sum()))
+
+    @property
+    def f1(self) -> npt.NDArray[np.float64]:
+        """F1 at each value, (M,); 0 where it is undefined, which is where there is no anomaly."""
+        return np.asarray(2 * self.tp / np.maximum(self.tp + self.fp + self.bad, 1))
+
+    @property
+    def auroc(self) -> float | None:
+        """Chance that an anomaly scores above a good image, a tie counting half (Hanley and McNeil, 1982)."""
+        tp, fp = np.append(0, self.tp), np.append(0, self.fp)
+        area = float(((fp[1:] - fp[:-1]) * (tp[1:] + tp[:-1]) / 2).sum())
+        return _ratio(area, self.bad * self.good)
+
+    @property
+    def average_precision(self) -> float | None:
+        """Precision averaged over the recall gained at each value, without interpolation."""
+        if not self.bad:
+            return None
+        gained = np.diff(self.tp, prepend=0)
+        return float((gained * self.tp / (self.tp + self.fp)).sum() / self.bad)
+
+    def best(self) -> tuple[float, float] | None:
+        """Threshold of the highest F1, in the middle of the gap below it, and that F1; None without anomalies."""
+        if not self.bad:
+            return None
+        f1 = self.f1
+        at = int(f1.argmax())
+        return self.middle(at), float(f1[at])
+
+    def middle(self, at: int) -> float:
+        """A threshold that calls just what the value numbered `at` calls, as far from its neighbours as can be.
+
+        The middle is geometric where both neighbours are positive, since scores spread by factors.
+        """
+        above = float(self.values[at])
+        if at + 1 == len(self.values):
+            return above
+        below = float(self.values[at + 1])
+        if not math.isfinite(above):
+            return math.nextafter(below, math.inf)
+        middle = math.sqrt(above * below) if below > 0 else (above + below) / 2
+        return middle if below < middle <= above else above
+
+
+_FORMS = "f1, recall=R, fpr=R, quantile=Q or value=X"
+TAIL_SHARE = 0.05
+EXPECTED_FPR = 0.001
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a threshold is wanted for.
+
+    Attributes
+    ----------
+    name
+        ``f1``: the highest F1; ``recall``: the least false alarms with at least this recall; ``fpr``: at most
+        this share of the good called; ``quantile``: this quantile of the good; ``value``: this score.
+    value
+        The number that goes with the name.
+    """
+
+    name: str = "f1"
+    value: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Policy":
+        """Read ``NAME`` or ``NAME=NUMBER``; ValueError names what is wrong."""
+        name, _, number = text.partition("=")
+        if name == "f1" and not number:
+            return cls()
+        if name not in ("recall", "fpr", "quantile", "value"):
+            raise ValueError(f"{text!r} is no threshold policy: give {_FORMS}")
+        try:
+            value = float(number)
+        except ValueError as error:
+            raise ValueError(f"{text!r}: {number!r} is no number: give {_FORMS}") from error
+        if not math.isfinite(value) or (name != "value" and not 0 <= value <= 1):
+            raise ValueError(f"{text!r}: {number} is not between 0 and 1")
+        return cls(name, value)
+
+    def __str__(self) -> str:
+        return self.name if self.value is None else f"{self.name}={self.value:g}"
+
+    def choose(self, good: Scores, bad: Scores) -> float:
+        """Choose a threshold from the scores of good and defective images, the higher the worse.
+
+        Parameters
+        ----------
+        good, bad
+            Scores, (N,) and (M,). Without any defective ones ``f1`` and ``recall`` are taken from the tail
+            of the good, as `tail_threshold` says.
+
+        Raises
+        ------
+        ValueError
+            Where there are no good images to choose from.
+        """
+        if self.name == "value":
+            return float(self.value or 0.0)
+        if not len(good):
+            raise ValueError("a threshold needs scores of good images")
+        if self.name == "quantile":
+            return float(np.quantile(good, self.value or 0.0))
+        if self.name == "fpr":
+            return tail_threshold(good, self.value or 0.0)
+        if not len(bad):
+            return tail_threshold(good, EXPECTED_FPR)
+        sweep = Sweep.of(np.concatenate([good, bad]), np.repeat([False, True], [len(good), len(bad)]))
+        if self.name == "recall":
+            return sweep.middle(int(np.argmax(sweep.tp >= (self.value or 0.0) * sweep.bad)))
+        best = sweep.best()
+        return best[0] if best else tail_threshold(good, EXPECTED_FPR)
+
+
+def tail_threshold(good: Scores, rate: float) -> float:
+    """Score that about `rate` of good images reach, from an exponential fit to their tail.
+
+    The excesses over a high quantile are close to exponential for scores like these (Pickands, Annals of
+    Statistics 3, 1975, with shape 0), which carries further than any order statistic of the sample.
+
+    Parameters
+    ----------
+    good
+        Scores of good images, (N,), the higher the worse.
+    rate
+        Share of good images, 0..1, allowed at or above the threshold.
+    """
+    start = float(np.quantile(good, 1 - TAIL_SHARE))
+    if rate >= TAIL_SHARE:
+        return float(np.quantile(good, 1 - rate))
+    tail = good[good >= start]
+    mean_excess = float((tail - start).mean())
+    share = len(tail) / len(good)
+    if rate <= 0:
+        rate = 0.1 / len(good)
+    return start + mean_excess * math.log(share / rate)

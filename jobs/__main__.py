@@ -1,0 +1,235 @@
+"""The command line: one function per command, no logic."""
+
+import json
+import sys
+from enum import StrEnum
+from typing import Annotated, NoReturn
+
+import click
+import typer
+
+from dice_core.threshold import Policy
+from jobs import show
+from jobs.cluster import usable_cores, usable_memory
+from jobs.config import ScoreSettings
+from jobs.demo import demo as run_demo
+from jobs.errors import ExitCode, Refusal
+from jobs.evaluate import DEFAULT_SCORE
+from jobs.evaluate import evaluate as run_evaluate
+from jobs.fit import FitSettings
+from jobs.fit import fit as run_fit
+from jobs.progress import counting, make_listener
+from jobs.query import query as run_query
+from jobs.query import render
+from jobs.score import score as run_score
+from jobs.synth import SynthSettings
+from jobs.synth import synth as run_synth
+from jobs.verify import verify as run_verify
+
+app = typer.Typer(
+    name="dice-inspect",
+    help="Find the rare bad part in very large archives of photographs.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(StrEnum):
+    """How query writes its result."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+Job = Annotated[str, typer.Argument(metavar="DIR", help="A job folder, as score wrote it.")]
+
+
+@app.command()
+def demo(
+    out: Annotated[str, typer.Option(help="Folder for archives, model and rows.")] = "dice-demo",
+    images: Annotated[int, typer.Option(help="Photographs to score.")] = 3000,
+) -> None:
+    """Go the whole way on synthetic dice: render, fit, score, evaluate."""
+    result = run_demo(out, images, threads=usable_cores(), say=say, listener=make_listener())
+    show.write(show.demonstrated(result))
+    finish(result.scored.exit_code)
+
+
+@app.command()
+def synth(
+    out: Annotated[str, typer.Argument(metavar="OUT.tar", help="The archive to write; the truth goes beside it.")],
+    images: Annotated[int, typer.Option(help="Photographs to render.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Of all chance there is; the same seed gives the same bytes.")] = 0,
+    defects: Annotated[float, typer.Option(help="Share of defective dice, 0 to 1.")] = 0.05,
+) -> None:
+    """Render an archive of synthetic dice, with the truth about each as Parquet."""
+    settings = SynthSettings(out, images, seed, defects)
+    with counting("rendering", images) as advance:
+        run_synth(settings, advance)
+    say(f"{images:,} photographs: {out}")
+    say(f"the truth about them: {settings.truth}")
+
+
+@app.command()
+def fit(  # noqa: D417 - every option says what it is
+    model: Annotated[str, typer.Option(metavar="FILE", help="The model to write.")],
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SOURCE]...", help="Archives or folders; an image's parent folder is its label."),
+    ] = None,
+    good: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SOURCE", help="Good parts only; folders are classes, without folders one class."),
+    ] = None,
+    bad: Annotated[list[str] | None, typer.Option(metavar="SOURCE", help="Defective parts only, of any class.")] = None,
+    anomaly_label: Annotated[
+        list[str] | None, typer.Option(metavar="LABEL", help="A folder of defective parts.  [default: ano]")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(metavar="PX", help="Pixels of the longer side to work in.  [default: the images' own, at most 256]"),
+    ] = None,
+    threshold: Annotated[
+        str, typer.Option(metavar="POLICY", help="f1, recall=R, fpr=R, quantile=Q or value=X.")
+    ] = "f1",
+) -> None:
+    """Learn the templates of good parts and the thresholds, and write them as a model."""
+    settings = FitSettings(
+        model=model,
+        sources=tuple(sources or ()),
+        good=tuple(good or ()),
+        bad=tuple(bad or ()),
+        anomaly_labels=tuple(anomaly_label or ("ano",)),
+        size=size,
+        threshold=policy(threshold),
+        threads=usable_cores(),
+        memory=usable_memory(),
+    )
+    show.write(show.fitted(run_fit(settings, say), model))
+
+
+@app.command()
+def score(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="tar, tar.gz, zip, folder, or a glob of them.")],
+    model: Annotated[str, typer.Option(metavar="FILE", help="The model that fit wrote.")],
+    out: Annotated[str, typer.Option(metavar="DIR", help="The job folder: new, or of the same job to go on with.")],
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="SPEC", help="local, or the tcp:// address of a Dask scheduler.  [default: local]"),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Local workers.  [default: one per core]")] = None,
+    max_rejects: Annotated[
+        str, typer.Option(metavar="N|P%", help="Images that may be rejected before the exit code is 3.")
+    ] = "1%",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start afresh in a folder that holds a job.")] = False,  # noqa: FBT002
+) -> None:
+    """Score every image of the archives: one Parquet row each, then thresholds and F1.
+
+    The same command again goes on where it was; sources may be added at any time.
+    """
+    settings = ScoreSettings(
+        sources=tuple(sources),
+        model=model,
+        out=out,
+        cluster=cluster,
+        workers=workers,
+        max_rejects=max_rejects,
+        overwrite=overwrite,
+    )
+    result = run_score(settings, evaluate=run_evaluate, listener=make_listener())
+    if result.exit_code is ExitCode.INTERRUPTED:
+        say("interrupted: what is committed stays; the same command goes on")
+    else:
+        show.write(show.scored(result, out))
+    finish(result.exit_code)
+
+
+@app.command()
+def evaluate(
+    out: Job,
+    score: Annotated[  # noqa: A002 - the option's name
+        str | None, typer.Option(metavar="COLUMN", help="Score column.  [default: defect_score, beside all others]")
+    ] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(metavar="POLICY", help="What if: f1, recall=R, fpr=R, quantile=Q, value=X.  [default: the model's]"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,  # noqa: FBT002
+) -> None:
+    """Tell what the rows are worth, from the Parquet alone; writes nothing."""
+    evaluation = run_evaluate(out, score or DEFAULT_SCORE, None if threshold is None else policy(threshold))
+    if as_json:
+        typer.echo(json.dumps(evaluation, ensure_ascii=False, allow_nan=False))
+    else:
+        show.write(show.evaluated(evaluation, compare=score is None))
+
+
+@app.command()
+def verify(out: Job) -> None:
+    """Check every part and the summary against the rows; exit code 0 only if all agree."""
+    discrepancies = run_verify(out)
+    for discrepancy in discrepancies:
+        typer.echo(discrepancy)
+    if discrepancies:
+        raise Finish(1)
+    typer.echo("all parts, rows and the summary agree")
+
+
+@app.command()
+def query(
+    out: Job,
+    sql: Annotated[str, typer.Argument(metavar='"SELECT ..."', help="One SELECT; the rows are the table scores.")],
+    form: Annotated[Format, typer.Option("--format", help="How to write the result.")] = Format.TABLE,
+) -> None:
+    """Ask the rows in SQL."""
+    typer.echo(render(run_query(out, sql), form.value), nl=False)
+
+
+class Finish(Exception):  # noqa: N818 - the way out, not an error
+    """Ends the process with a code, past the command line's own handling."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def finish(code: int) -> None:
+    """End with an exit code, where it is not 0."""
+    if code:
+        raise Finish(code)
+
+
+def say(line: str) -> None:
+    """Write a line about the work, on standard error: standard output is for results."""
+    typer.echo(line, err=True)
+
+
+def policy(text: str) -> Policy:
+    """Read a threshold policy."""
+    try:
+        return Policy.parse(text)
+    except ValueError as error:
+        raise Refusal(f"--threshold {error}") from error
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line; wrong usage and refusals are one line on standard error and exit code 2."""
+    try:
+        app(args=arguments, standalone_mode=False)
+    except (Refusal, click.ClickException) as error:
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        say(f"dice-inspect: {' '.join(message.split())}")
+        sys.exit(ExitCode.REFUSED)
+    except (KeyboardInterrupt, click.Abort):
+        say("interrupted")
+        sys.exit(ExitCode.INTERRUPTED)
+    except Finish as finished:
+        sys.exit(finished.code)
+    sys.exit(ExitCode.DONE)
+
+
+if __name__ == "__main__":
+    main()

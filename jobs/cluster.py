@@ -1,0 +1,231 @@
+"""Where the tasks run: serially in this process, on local cores, or on a scheduler that is there."""
+
+# mypy: allow-untyped-calls
+# Dask is typed in part.
+
+import logging
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+import psutil
+from dask.system import CPU_COUNT
+from distributed import Client, LocalCluster
+from distributed.system import MEMORY_LIMIT
+
+from jobs.config import LOCAL, SERIAL, check_spec
+from jobs.errors import Refusal
+
+WORKER_ENVIRONMENT = {
+    # Dask uses every core already.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    # `jobs` is a common name: a folder of that name where the worker starts must not win.
+    "PYTHONSAFEPATH": "1",
+    # Images come and go: give their memory back.
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+}
+"""What a worker must find in its environment when it starts."""
+
+_SCHEDULER = "the scheduler"
+
+PACKAGES = ("dice-inspect", "dask", "distributed", "numpy", "numba", "pillow", "pyarrow", "simplejpeg")
+"""What decides the rows, or must agree for messages to be understood."""
+
+
+@contextmanager
+def open_cluster(
+    spec: str | None = None,
+    workers: int | None = None,
+    *,
+    sees: Sequence[str] = (),
+    patience: float = 30.0,
+    debug: bool = False,
+) -> Iterator[Client | None]:
+    """Give a client of a cluster whose workers are fit to score; None for the serial run.
+
+    Parameters
+    ----------
+    spec
+        ``local`` (the default), ``serial``, or a scheduler's address such as ``tcp://host:8786``.
+    workers
+        Local workers, one thread each; by default one per core. On a scheduler, how many to wait for.
+    sees
+        Paths that every worker must find: the job folder's files, on storage that all share.
+    patience
+        Seconds to wait for a scheduler to answer, and again for its workers.
+    debug
+        Let Dask's own log through.
+
+    Raises
+    ------
+    Refusal
+        Where nobody answers, no worker appears, or a worker would not give the same rows.
+    """
+    chosen = check_spec(spec)
+    if chosen == SERIAL:
+        yield None
+        return
+    level = logging.DEBUG if debug else logging.CRITICAL
+    connect = _local(workers, level) if chosen == LOCAL else _remote(chosen, workers, patience)
+    with _log_level(level), connect as client:
+        check_workers(client, sees)
+        yield client
+
+
+@contextmanager
+def _local(workers: int | None, level: int) -> Iterator[Client]:
+    with (
+        _environment(WORKER_ENVIRONMENT),
+        dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}),
+        LocalCluster(
+            n_workers=workers or CPU_COUNT,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",  # without it, a port of all interfaces is opened
+            scheduler_kwargs={"dashboard": False},
+            memory_limit=0,  # a task holds one batch: a pause at a share of the memory could only stall it
+            silence_logs=level,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _remote(address: str, workers: int | None, patience: float) -> Iterator[Client]:
+    try:
+        client = Client(address, timeout=patience, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise Refusal(
+            f"--cluster {address}: no scheduler answers: start one, or check the address"
+        ) from error
+    with client:
+        try:
+            client.wait_for_workers(workers or 1, timeout=patience)
+        except TimeoutError as error:
+            few = f"fewer than {workers or 1} workers after {patience:g} s"
+            raise Refusal(f"--cluster {address}: {few}: start workers there") from error
+        yield client
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the processes started inside; Dask lets those of this process win."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+@contextmanager
+def _log_level(level: int) -> Iterator[None]:
+    """Keep Dask's log out of the job's: what matters arrives as an error of a task."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def check_workers(client: Client, sees: Sequence[str] = ()) -> None:
+    """Refuse a cluster that has a worker unfit to score, or a scheduler unfit to pass tasks on.
+
+    The scheduler has to read the tasks, and so needs the packages as well.
+
+    Raises
+    ------
+    Refusal
+        Naming the process, what is wrong with it and the way out.
+    """
+    own = platform.python_version()
+    for process, python in _ask(client, platform.python_version).items():
+        # Asked for first and alone: a function sent from another minor version may crash what runs it.
+        if python.split(".")[:2] != own.split(".")[:2]:
+            raise Refusal(f"{process} runs Python {python}, this is {own}: give both the same")
+    probe = make_probe(PACKAGES, tuple(sees))
+    expected = probe()["versions"]
+    for process, found in _ask(client, probe).items():
+        if process == _SCHEDULER:
+            found["unseen"] = []  # it passes on what it never opens
+        problem = misfit(found, expected)
+        if problem is not None:
+            raise Refusal(f"{process} {problem}")
+
+
+def _ask(client: Client, question: Callable[[], Any]) -> dict[str, Any]:
+    """Ask the scheduler and every worker, by their names in messages."""
+    answers = sorted(client.run(question).items())
+    return {_SCHEDULER: client.run_on_scheduler(question)} | {
+        f"worker {name}": told for name, told in answers
+    }
+
+
+def make_probe(packages: tuple[str, ...], sees: tuple[str, ...]) -> Callable[[], dict[str, Any]]:
+    """Make a function that tells what a process would import and which paths it finds.
+
+    It is made here rather than written below so that it is sent to the workers whole: a function of this
+    module would be sent by its name, and the worker would import the very package that is in doubt.
+    """
+
+    def probe() -> dict[str, Any]:
+        import importlib.metadata  # noqa: PLC0415 - sent without this module's imports
+        import importlib.util  # noqa: PLC0415
+        import os  # noqa: PLC0415
+
+        versions: dict[str, str | None] = {}
+        for package in packages:
+            try:
+                versions[package] = importlib.metadata.version(package)
+            except importlib.metadata.PackageNotFoundError:
+                versions[package] = None
+        specs = {package: importlib.util.find_spec(package) for package in ("dice_core", "jobs")}
+        return {
+            "versions": versions,
+            "origins": {package: spec and spec.origin for package, spec in specs.items()},
+            "unseen": [path for path in sees if not os.path.exists(path)],  # noqa: PTH110
+        }
+
+    return probe
+
+
+def misfit(found: Mapping[str, Any], expected: Mapping[str, str | None]) -> str | None:
+    """Tell what makes a worker unfit, from what its probe found; None where it is fit."""
+    core, jobs = found["origins"]["dice_core"], found["origins"]["jobs"]
+    if core is None:
+        return "lacks the package dice-inspect: install it there"
+    beside = Path(core).parents[1] / "jobs"
+    if jobs is None or Path(jobs).parent != beside:
+        return (
+            f"would import another package called jobs from {jobs and Path(jobs).parent}, not {beside}: "
+            "start it with PYTHONSAFEPATH=1 in an environment with dice-inspect"
+        )
+    for package, version in expected.items():
+        if found["versions"][package] != version:
+            return f"has {package} {found['versions'][package]}, this is {version}: give both the same"
+    if found["unseen"]:
+        return f"does not find {found['unseen'][0]}: name a folder that every worker shares"
+    return None
+
+
+def usable_cores() -> int:
+    """Count the cores this process may use, container limits included."""
+    return int(CPU_COUNT)
+
+
+def usable_memory() -> int:
+    """Bytes this process may take now: what is free, within container limits."""
+    return int(min(MEMORY_LIMIT, psutil.virtual_memory().available))

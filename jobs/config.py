@@ -1,0 +1,62 @@
+"""The job's settings: checked once, where they enter, and frozen from then on."""
+
+from dataclasses import dataclass, field
+
+from jobs import plan, storage
+from jobs.errors import Refusal
+from jobs.reader import Limits
+from jobs.summary import RejectLimit
+
+SERIAL = "serial"
+LOCAL = "local"
+
+_REMOTE = ("tcp://", "tls://")
+
+
+def check_spec(spec: str | None) -> str:
+    """Give the cluster that is meant.
+
+    Raises
+    ------
+    Refusal
+        Where it is none of those that are known.
+    """
+    chosen = spec or LOCAL
+    if chosen in (SERIAL, LOCAL) or chosen.startswith(_REMOTE):
+        return chosen
+    raise Refusal(f"--cluster {chosen}: not known: give {LOCAL}, {SERIAL} or a scheduler's tcp://host:port")
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """All that a start of the job is asked for; checked here and nowhere else.
+
+    Raises
+    ------
+    Refusal
+        Naming the first value that is not taken.
+    """
+
+    sources: tuple[str, ...]
+    model: str
+    out: str
+    cluster: str | None = None
+    workers: int | None = None
+    max_rejects: str = "1%"
+    overwrite: bool = False
+    shard_size: int = plan.SHARD_SIZE
+    task_images: int = plan.SHARD_SIZE
+    """About as many images make one task; decides no row."""
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise Refusal("no source: name archives or folders of images")
+        check_spec(self.cluster)
+        RejectLimit.parse(self.max_rejects)
+        for name in ("workers", "shard_size", "task_images"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise Refusal(f"--{name.replace('_', '-')} {value}: give a number from 1 up")
+        for url in (*self.sources, self.model, self.out):
+            storage.absolute(url)

@@ -1,0 +1,21 @@
+"""How a job ends: the exit codes that scripts rely on, and the refusal behind the second of them."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process returns."""
+
+    DONE = 0
+    REFUSED = 2
+    """Wrong usage, or an input that is not taken."""
+    TOO_MANY_REJECTS = 3
+    SHARDS_FAILED = 4
+    """Some rows are missing; the same command scores those alone."""
+    UNKNOWN_PARTS = 5
+    """More than a fifth of the images do not look like the model's parts."""
+    INTERRUPTED = 130
+
+
+class Refusal(Exception):  # noqa: N818 - nothing went wrong inside: the request was not taken
+    """Wrong usage or an input that is refused: one line that names the thing and the way out."""

@@ -1,0 +1,66 @@
+"""Parquet as the job uses it: a part written whole, its footer, chosen columns of it."""
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs import storage
+
+HASH_BYTES = 16
+"""BLAKE2b-128, for images, parts and models alike."""
+
+_COMPRESSION = "zstd"
+
+
+class Written(NamedTuple):
+    """A file as it was written."""
+
+    size: int
+    hash: str
+
+
+class Footer(NamedTuple):
+    """What a part tells about itself without its rows being read."""
+
+    rows: int
+    metadata: dict[str, str]
+
+
+def digest(data: bytes | memoryview) -> str:
+    """Hash bytes: BLAKE2b-128 as 32 hexadecimal digits."""
+    return blake2b(data, digest_size=HASH_BYTES).hexdigest()
+
+
+def write_table(url: str, table: pa.Table, metadata: Mapping[str, str]) -> Written:
+    """Write a table with key-value metadata as one Parquet file, whole or not at all."""
+    encoded = {key.encode(): value.encode() for key, value in metadata.items()}
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata(encoded), sink, compression=_COMPRESSION)
+    data = memoryview(sink.getvalue())
+    with storage.writing(url) as file:
+        file.write(data)
+    return Written(len(data), digest(data))
+
+
+def read_footer(url: str) -> Footer:
+    """Read the number of rows and the key-value metadata.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        Where the file is no Parquet.
+    """
+    with storage.open_read(url) as file:
+        footer = pq.read_metadata(file)
+    metadata = footer.metadata or {}
+    kept = {key.decode(): value.decode() for key, value in metadata.items() if key != b"ARROW:schema"}
+    return Footer(footer.num_rows, kept)
+
+
+def read_columns(url: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read the named columns of a part, or all of them."""
+    with storage.open_read(url) as file:
+        return pq.read_table(file, columns=None if columns is None else list(columns))

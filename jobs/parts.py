@@ -1,0 +1,84 @@
+"""The list of parts: one line for each part of a job folder."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dice_core.tally import Tally
+from jobs import storage
+from jobs.errors import Refusal
+from jobs.folder import PARTS, is_part
+from jobs.shard import PartReport, read_report
+
+PARTS_SCHEMA = pa.schema(
+    [
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field("hash", pa.string(), nullable=False),
+        pa.field("tally", pa.string(), nullable=False),
+        pa.field("archive", pa.string(), nullable=False),
+        pa.field("identity", pa.string(), nullable=False),
+        pa.field("first", pa.int64(), nullable=False),
+        pa.field("rows", pa.int64(), nullable=False),
+    ]
+)
+"""One line per part. Sizes in bytes; hashes are BLAKE2b-128."""
+
+_ROW_GROUP = 1000
+
+
+def listed(out: str) -> Iterator[PartReport]:
+    """Read what the list of parts tells; nothing where it has not been written."""
+    url = storage.join(out, PARTS)
+    if not storage.exists(url):
+        return
+    with storage.open_read(url) as file:
+        for batch in pq.ParquetFile(file).iter_batches(_ROW_GROUP):
+            for line in batch.to_pylist():
+                yield PartReport(**{**line, "tally": Tally.from_json(line["tally"])})
+
+
+def committed(out: str, names: Collection[str]) -> Iterator[PartReport]:
+    """Report the parts that are there: as listed, and by reading those that no ended run has listed.
+
+    Raises
+    ------
+    Refusal
+        Where a file with a part's name is none.
+    """
+    unread = {name for name in names if is_part(name)}
+    for report in listed(out):
+        if report.name in unread:
+            unread.remove(report.name)
+            yield report
+    for name in sorted(unread):
+        url = storage.join(out, name)
+        try:
+            yield read_report(url)
+        except (pa.ArrowInvalid, KeyError, ValueError) as error:
+            raise Refusal(
+                f"{url}: not a whole part ({error}): remove it, and the same command scores it again"
+            ) from error
+
+
+@contextmanager
+def listing(out: str) -> Iterator[Callable[[PartReport], None]]:
+    """Write the list of parts, a report at a time; it appears when the block ends well."""
+    waiting: list[dict[str, Any]] = []
+
+    def flush() -> None:
+        writer.write_table(pa.Table.from_pylist(waiting, PARTS_SCHEMA))
+        waiting.clear()
+
+    def add(report: PartReport) -> None:
+        line = {name: getattr(report, name) for name in PARTS_SCHEMA.names}
+        waiting.append({**line, "tally": report.tally.to_json()})
+        if len(waiting) == _ROW_GROUP:
+            flush()
+
+    with storage.writing(storage.join(out, PARTS)) as file, pq.ParquetWriter(file, PARTS_SCHEMA) as writer:
+        yield add
+        flush()

@@ -1,0 +1,228 @@
+"""The plan: one record per archive, cut into shards of a fixed number of images, bundled into tasks.
+
+Planning reads headers and no pixels. Shards depend on the archives and the shard size alone, never on the
+workers, so the same sources always give the same parts under the same names.
+"""
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from typing import BinaryIO
+
+from dice_core.archive import START, Cut, sniff, walk_tar, walk_zip
+from jobs import storage
+from jobs.errors import Refusal
+from jobs.storage import Entry
+
+SHARD_SIZE = 2000
+"""Images in a shard, and about as many in a task: a quarter of a second's work at the least."""
+
+_HEAD = 512
+"""Bytes that tell an archive's format."""
+
+_IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
+
+
+class Kind(StrEnum):
+    """How the members of a source are reached."""
+
+    TAR = "tar"
+    TARGZ = "targz"
+    ZIP = "zip"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveRecord:
+    """One source as it was when the plan was made.
+
+    Attributes
+    ----------
+    archive
+        Its absolute path.
+    identity
+        Names its content at that time; another identity is another content.
+    members
+        How many members it has; None where only reading it all would tell.
+    cuts
+        Where each shard begins, in order.
+    entries
+        The files of a folder; empty for archives.
+    """
+
+    archive: str
+    kind: Kind
+    identity: str
+    members: int | None
+    cuts: tuple[Cut, ...]
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A slice of one archive: what is read at once and becomes one part.
+
+    Attributes
+    ----------
+    first, stop
+        Range of member indices, `stop` exclusive; None for all that follow.
+    offset
+        Byte at which a reader starts to walk.
+    members
+        Members of the whole archive, where known.
+    entries
+        The files of a folder's slice; empty for archives.
+    """
+
+    archive: str
+    kind: Kind
+    identity: str
+    first: int
+    stop: int | None
+    offset: int
+    members: int | None
+    entries: tuple[Entry, ...] = ()
+
+    @property
+    def part(self) -> str:
+        """Name of the part this shard becomes."""
+        return f"{archive_prefix(self.archive)}{_digits(self.identity)}-{self.first:010d}.parquet"
+
+    @property
+    def images(self) -> int | None:
+        """Members of this shard, where known."""
+        return None if self.stop is None else self.stop - self.first
+
+    def __str__(self) -> str:
+        return f"{self.archive} [{self.first}:{'' if self.stop is None else self.stop}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Consecutive shards that make one task."""
+
+    shards: tuple[Shard, ...]
+
+
+def archive_prefix(archive: str) -> str:
+    """Begin the names of all parts of an archive, whatever its content was."""
+    return f"part-{_digits(archive)}-"
+
+
+def part_prefix(record: ArchiveRecord) -> str:
+    """Begin the names of all parts of an archive with its present content."""
+    return f"{archive_prefix(record.archive)}{_digits(record.identity)}-"
+
+
+def _digits(text: str) -> str:
+    return blake2b(text.encode(errors="surrogateescape"), digest_size=6).hexdigest()
+
+
+def survey(archive: str, shard_size: int) -> ArchiveRecord:
+    """Make the record of a source: look at its format, walk its headers.
+
+    Raises
+    ------
+    Refusal
+        Where it cannot be opened, or is no archive by its content.
+    """
+    try:
+        if storage.is_folder(archive):
+            return survey_folder(archive, storage.list_entries(archive), shard_size)
+        identity = storage.identity(archive)
+        with storage.open_read(archive) as stream:
+            return survey_stream(stream, archive, identity, shard_size)
+    except OSError as error:
+        raise Refusal(f"{archive}: {error.strerror or error}: leave it out or make it readable") from error
+
+
+def survey_folder(archive: str, entries: list[Entry], shard_size: int) -> ArchiveRecord:
+    """Make the record of a folder from its files in order."""
+    digest = blake2b(digest_size=16)
+    for entry in entries:
+        digest.update(repr(tuple(entry)).encode())
+    cuts = tuple(Cut(first, 0) for first in range(0, len(entries), shard_size))
+    return ArchiveRecord(archive, Kind.FOLDER, digest.hexdigest(), len(entries), cuts, tuple(entries))
+
+
+def survey_stream(stream: BinaryIO, archive: str, identity: str, shard_size: int) -> ArchiveRecord:
+    """Make the record of an archive from its open stream."""
+    head = stream.read(_HEAD)
+    stream.seek(0)
+    match sniff(head):
+        case "tar":
+            kind, walked = Kind.TAR, walk_tar(stream)
+        case "zip":
+            kind, walked = Kind.ZIP, walk_zip(stream)
+        case "gzip" if _holds_tar(stream):
+            return ArchiveRecord(archive, Kind.TARGZ, identity, None, (START,))
+        case _:
+            raise Refusal(_why_no_archive(archive, head))
+    cuts: list[Cut] = []
+    members = 0
+    for cut, _ in walked:
+        if members % shard_size == 0:
+            cuts.append(cut)
+        members += 1
+    return ArchiveRecord(archive, kind, identity, members, tuple(cuts))
+
+
+def _holds_tar(stream: BinaryIO) -> bool:
+    try:
+        with gzip.open(stream) as content:
+            return sniff(content.read(_HEAD)) == "tar"
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        return False
+
+
+def _why_no_archive(archive: str, head: bytes) -> str:
+    if head.startswith(_IMAGE_HEADS):
+        return f"{archive}: one image is not taken as a source yet: name the folder it is in"
+    return f"{archive}: neither tar, tar.gz, zip nor a folder: name archives of images"
+
+
+def shards(records: Iterable[ArchiveRecord]) -> Iterator[Shard]:
+    """Cut archives into shards, in order, one at a time as they are asked for."""
+    for record in records:
+        stops = [*(cut.index for cut in record.cuts), record.members][1:]
+        for cut, stop in zip(record.cuts, stops, strict=True):
+            yield Shard(
+                record.archive,
+                record.kind,
+                record.identity,
+                cut.index,
+                stop,
+                cut.offset,
+                record.members,
+                record.entries[cut.index : stop],
+            )
+
+
+def bundles(planned: Iterable[Shard], images: int) -> Iterator[Bundle]:
+    """Bundle consecutive shards until a task has at least so many images.
+
+    A shard whose images nobody has counted counts as a whole task.
+    """
+    waiting: list[Shard] = []
+    held = 0
+    for shard in planned:
+        waiting.append(shard)
+        held += images if shard.images is None else shard.images
+        if held >= images:
+            yield Bundle(tuple(waiting))
+            waiting, held = [], 0
+    if waiting:
+        yield Bundle(tuple(waiting))
+
+
+def count_members(records: Iterable[ArchiveRecord]) -> int | None:
+    """Count the members of all archives; None where one of them does not tell."""
+    total = 0
+    for record in records:
+        if record.members is None:
+            return None
+        total += record.members
+    return total

@@ -1,0 +1,85 @@
+"""Reads the members of a shard, in order, from whatever holds them."""
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dice_core.archive import (
+    Cut,
+    Member,
+    is_junk,
+    read_member,
+    stream_tar,
+    walk_tar,
+    walk_zip,
+)
+from dice_core.rows import Reason
+from jobs import storage
+from jobs.plan import Kind, Shard
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a member may hold before it is rejected as too large."""
+
+    max_bytes: int = 64 << 20
+    max_pixels: int = 100_000_000
+
+
+class SourceChangedError(Exception):
+    """A source is no longer what was planned; its rows would mix two contents."""
+
+
+def members(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes | Reason]]:
+    """Read every member of a shard, in order: its bytes, or why it has none.
+
+    Raises
+    ------
+    SourceChangedError
+        Where the archive, or a file of the folder, changed since the plan was made.
+    OSError
+        Where the storage fails.
+    """
+    if shard.kind is Kind.FOLDER:
+        yield from _read_folder(shard, max_bytes)
+        return
+    _check_unchanged(shard)
+    for member, content in _read_archive(shard, max_bytes):
+        broken = content is Reason.BROKEN_ARCHIVE
+        yield member, Reason.ARCHIVE_JUNK if is_junk(member.name) and not broken else content
+    _check_unchanged(shard)
+
+
+def _read_archive(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes | Reason]]:
+    with storage.open_read(shard.archive) as stream:
+        if shard.kind is Kind.TARGZ:
+            with gzip.open(stream) as content:
+                yield from stream_tar(content, max_bytes)
+            return
+        walk = walk_zip if shard.kind is Kind.ZIP else walk_tar
+        for _, member in walk(stream, Cut(shard.first, shard.offset), shard.stop):
+            yield (
+                member,
+                Reason.ARCHIVE_JUNK if is_junk(member.name) else read_member(stream, member, max_bytes),
+            )
+
+
+def _read_folder(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes | Reason]]:
+    for index, entry in enumerate(shard.entries, shard.first):
+        member = Member(index, storage.printable(entry.name), 0, entry.size)
+        if is_junk(entry.name):
+            yield member, Reason.ARCHIVE_JUNK
+        elif not entry.regular:
+            yield member, Reason.NOT_A_FILE
+        elif entry.size > max_bytes:
+            yield member, Reason.TOO_LARGE
+        else:
+            content = storage.read(storage.join(shard.archive, entry.name))
+            if storage.entry(shard.archive, entry.name) != entry:
+                raise SourceChangedError(f"{entry.name} changed since the job was planned")
+            yield member, content
+
+
+def _check_unchanged(shard: Shard) -> None:
+    if storage.identity(shard.archive) != shard.identity:
+        raise SourceChangedError(f"{shard.archive} changed since the job was planned")

@@ -1,0 +1,113 @@
+"""Makes rows of the members of one shard: decodes them, scores them in batches, lays out the table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from dice_core.decode import decode
+
+from dice_core.archive import Member, folder_of
+from dice_core.rows import SCHEMA, Reason, Status
+from jobs import parquet
+
+BATCH = 64
+"""Images scored at once."""
+
+SCORES = SCHEMA.names[SCHEMA.get_field_index("face") :]
+"""The columns that a scorer fills."""
+
+Images = npt.NDArray[np.uint8]
+
+
+class ScorerLike(Protocol):
+    """What a shard needs of a scorer; `dice_core.score.Scorer` is the one."""
+
+    image_size: tuple[int, int]
+    """Height and width, in pixels."""
+    faces: tuple[str, ...]
+    anomaly_labels: tuple[str, ...]
+
+    def score(self, images: Images) -> Mapping[str, npt.NDArray[Any]]:
+        """Score images of shape (N, height, width): each of `SCORES`, of length N."""
+
+
+class Rows:
+    """Collects one row per member, in order, scoring decoded images a batch at a time."""
+
+    def __init__(self, scorer: ScorerLike, archive: str, max_pixels: int) -> None:
+        self._scorer = scorer
+        self._archive = archive
+        self._max_pixels = max_pixels
+        self._labels = {*scorer.faces, *scorer.anomaly_labels}
+        self._listed: dict[str, list[Any]] = {name: [] for name in SCHEMA.names if name not in SCORES}
+        self._images: list[Images] = []
+        self._scored: list[Mapping[str, npt.NDArray[Any]]] = []
+        self._tables: list[pa.Table] = []
+
+    def add(self, member: Member, content: bytes | Reason) -> None:
+        """Take one member: its bytes, or why it has none."""
+        image = content if isinstance(content, Reason) else decode(content, self._max_pixels)
+        height, width = (None, None) if isinstance(image, Reason) else image.shape
+        if not isinstance(image, Reason) and image.shape != self._scorer.image_size:
+            image = Reason.WRONG_SIZE
+        folder = folder_of(member.name)
+        row = {
+            "archive": self._archive,
+            "index": member.index,
+            "member": member.name,
+            "folder": folder,
+            "label": folder if folder in self._labels else None,
+            "lot": self._archive,
+            "offset": member.offset,
+            "size": member.size,
+            "status": _status(image),
+            "reason": image.value if isinstance(image, Reason) else None,
+            "width": width,
+            "height": height,
+            "content_hash": None if isinstance(content, Reason) else parquet.digest(content),
+        }
+        for name, values in self._listed.items():
+            values.append(row[name])
+        if not isinstance(image, Reason):
+            self._images.append(image)
+            if len(self._images) == BATCH:
+                self._score()
+
+    def flush(self) -> None:
+        """Score what waits, so that no batch holds members of both sides, and close the rows so far."""
+        self._score()
+        if self._listed["index"]:
+            self._tables.append(self._close())
+
+    def table(self) -> pa.Table:
+        """Give all rows, in the schema of a row."""
+        self.flush()
+        return pa.concat_tables([SCHEMA.empty_table(), *self._tables]).combine_chunks()
+
+    def _score(self) -> None:
+        if self._images:
+            self._scored.append(self._scorer.score(np.stack(self._images)))
+            self._images = []
+
+    def _close(self) -> pa.Table:
+        ok = np.array([status == Status.OK for status in self._listed["status"]])
+        places = pa.array(np.cumsum(ok) - 1, mask=~ok)
+        columns = [pa.array(values, SCHEMA.field(name).type) for name, values in self._listed.items()]
+        columns += [_scores(self._scored, name).take(places) for name in SCORES]
+        for values in self._listed.values():
+            values.clear()
+        self._scored = []
+        return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def _status(image: Images | Reason) -> str:
+    if not isinstance(image, Reason):
+        return Status.OK.value
+    return (Status.IGNORED if image is Reason.ARCHIVE_JUNK else Status.REJECTED).value
+
+
+def _scores(scored: Sequence[Mapping[str, npt.NDArray[Any]]], name: str) -> pa.Array:
+    kind = SCHEMA.field(name).type
+    return pa.chunked_array([pa.array(batch[name]).cast(kind) for batch in scored], kind).combine_chunks()

@@ -1,0 +1,233 @@
+"""The job ``score``: sources and a model in, one row per image and a summary out."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from dice_core.tally import Tally
+from jobs import folder, parts, plan, storage, summary
+from jobs.cluster import open_cluster
+from jobs.config import LOCAL, ScoreSettings, check_spec
+from jobs.errors import ExitCode, Refusal
+from jobs.execute import ClusterLostError, run
+from jobs.parquet import digest
+from jobs.plan import ArchiveRecord, Shard
+from jobs.progress import Listener, Silence
+from jobs.rows import ScorerLike
+from jobs.shard import Failure, LoadScorer, PartReport, ShardSettings, load_scorer, score_bundle
+from jobs.summary import Outcome, RejectLimit, Total
+
+Evaluate = Callable[[str], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreResult:
+    """How a job ended.
+
+    Attributes
+    ----------
+    summary
+        As written to the job folder; empty where the job was interrupted.
+    scored
+        Rows of this run; 0 where there was nothing new to do.
+    """
+
+    exit_code: ExitCode
+    summary: Mapping[str, Any]
+    scored: int = 0
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is to be done, once everything asked for is taken."""
+
+    settings: ScoreSettings
+    shard: ShardSettings
+    records: list[ArchiveRecord]
+    names: frozenset[str]
+    """Of the files in the job folder as it starts."""
+
+    @property
+    def out(self) -> str:
+        return self.shard.out
+
+    def pending(self) -> Iterator[Shard]:
+        return folder.pending(plan.shards(self.records), self.names)
+
+
+def score(
+    settings: ScoreSettings,
+    *,
+    evaluate: Evaluate,
+    listener: Listener | None = None,
+    load: LoadScorer = load_scorer,
+) -> ScoreResult:
+    """Score every image of the sources that has no row yet.
+
+    Parameters
+    ----------
+    evaluate
+        Closes the job: gives what the rows in a job folder tell, for the summary.
+    listener
+        Hears how far the job is.
+    load
+        Loads the scorer, on the workers as well.
+
+    Raises
+    ------
+    Refusal
+        Where the sources, the model, the folder or the cluster are not taken.
+    """
+    try:
+        return _score(settings, evaluate, listener or Silence(), load)
+    except KeyboardInterrupt:
+        return ScoreResult(ExitCode.INTERRUPTED, {})
+
+
+def _score(settings: ScoreSettings, evaluate: Evaluate, listener: Listener, load: LoadScorer) -> ScoreResult:
+    model = _read_model(settings.model)
+    scorer = _load_model(settings.model, model, load)
+    records = _survey(settings)
+    job = _open_job(settings, records, model, load)
+    if _nothing_to_do(job):
+        tally = Total.of(report.tally for report in parts.listed(job.out)).tally
+        return ScoreResult(_exit_code(settings, tally, failed=0), folder.read_summary(job.out))
+    storage.remove(storage.join(job.out, folder.SUMMARY))
+    result = _run(job, scorer, listener)
+    code = _exit_code(settings, result.total.tally, result.failed)
+    told = {
+        **result.told(),
+        "fingerprint": job.shard.fingerprint,
+        "model_hash": job.shard.model_hash,
+        "settings": asdict(settings),
+        "evaluation": dict(evaluate(job.out)) if result.total.tally.rows else {},
+    }
+    folder.write_json(storage.join(job.out, folder.SUMMARY), told)
+    return ScoreResult(code, told, result.rows)
+
+
+def _read_model(url: str) -> bytes:
+    try:
+        return storage.read(url)
+    except OSError as error:
+        raise Refusal(
+            f"{url}: {error.strerror or error}: name the model that fit wrote with --model"
+        ) from error
+
+
+def _load_model(url: str, model: bytes, load: LoadScorer) -> ScorerLike:
+    try:
+        return load(storage.absolute(url), digest(model))
+    except ValueError as error:
+        raise Refusal(f"{url}: {error}: name the model that fit wrote with --model") from error
+
+
+def _survey(settings: ScoreSettings) -> list[ArchiveRecord]:
+    out = storage.absolute(settings.out)
+    records = []
+    for archive in storage.expand(settings.sources):
+        if storage.is_folder(archive):
+            if f"{out}/".startswith(f"{archive}/"):
+                raise Refusal(f"{out}: lies in the source {archive}: name a folder outside it with --out")
+            if storage.exists(storage.join(archive, folder.JOB)):
+                raise Refusal(f"{archive}: a job folder is no source: leave it out")
+        records.append(plan.survey(archive, settings.shard_size))
+    return records
+
+
+def _open_job(settings: ScoreSettings, records: list[ArchiveRecord], model: bytes, load: LoadScorer) -> _Job:
+    """Decide what this start does with its folder, and do it."""
+    out = storage.absolute(settings.out)
+    decides = folder.deciding(digest(model), settings.shard_size, settings.limits)
+    try:
+        start = folder.decide(
+            out,
+            storage.list_names(out),
+            folder.read_job(out),
+            decides,
+            records,
+            overwrite=settings.overwrite,
+        )
+        folder.begin(out, start, decides, settings.sources, model)
+        names = frozenset(storage.list_names(out))
+    except OSError as error:
+        raise Refusal(f"{out}: {error.strerror or error}: name a folder to write to with --out") from error
+    shard = ShardSettings(
+        out=out,
+        model=storage.join(out, folder.MODEL),
+        model_hash=digest(model),
+        fingerprint=folder.fingerprint(decides),
+        limits=settings.limits,
+        shard_size=settings.shard_size,
+        load_scorer=load,
+    )
+    return _Job(settings, shard, records, names)
+
+
+def _nothing_to_do(job: _Job) -> bool:
+    """Tell whether every row is there and the summary tells of all of them."""
+    if folder.SUMMARY not in job.names or next(job.pending(), None) is not None:
+        return False
+    return {report.name for report in parts.listed(job.out)} == set(filter(folder.is_part, job.names))
+
+
+def _run(job: _Job, scorer: ScorerLike, listener: Listener) -> Outcome:
+    """Score what is pending, and list every part that is there."""
+    result = Outcome()
+    with parts.listing(job.out) as add:
+
+        def commit(report: PartReport) -> None:
+            add(report)
+            result.total.add(report.tally)
+
+        for report in parts.committed(job.out, job.names):
+            commit(report)
+        if next(job.pending(), None) is not None:
+            _score_pending(job, scorer, listener, result, commit)
+    return result
+
+
+def _score_pending(
+    job: _Job,
+    scorer: ScorerLike,
+    listener: Listener,
+    result: Outcome,
+    commit: Callable[[PartReport], None],
+) -> None:
+    if check_spec(job.settings.cluster) == LOCAL:
+        # Compiles the kernels once, before every worker would for itself.
+        scorer.score(np.zeros((1, *scorer.image_size), np.uint8))
+    bundles = plan.bundles(job.pending(), job.settings.task_images)
+    sees = (storage.join(job.out, folder.JOB), job.records[0].archive)
+    with open_cluster(job.settings.cluster, job.settings.workers, sees=sees) as client:
+        listener.started(plan.count_members(job.records), _rows_before(job))
+        began = time.monotonic()
+        try:
+            with closing(run(bundles, partial(score_bundle, job.shard), client)) as outcomes:
+                for outcome in outcomes:
+                    if isinstance(outcome, Failure):
+                        result.fail(outcome.shard, outcome.error)
+                        listener.failed(outcome)
+                    else:
+                        commit(outcome)
+                        result.rows += outcome.rows
+                        listener.committed(outcome)
+        except ClusterLostError as error:
+            result.fail(None, f"{error}: the same command scores what is missing")
+        finally:
+            result.seconds = time.monotonic() - began
+            listener.done()
+
+
+def _rows_before(job: _Job) -> int:
+    """Count the members of the sources asked for that have rows already, where they are counted."""
+    return (plan.count_members(job.records) or 0) - sum(shard.images or 0 for shard in job.pending())
+
+
+def _exit_code(settings: ScoreSettings, tally: Tally, failed: int) -> ExitCode:
+    return summary.exit_code(tally, RejectLimit.parse(settings.max_rejects), shards_failed=failed > 0)

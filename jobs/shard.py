@@ -1,0 +1,155 @@
+"""Scores one shard: members in, one part of rows out; this is what runs on the workers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from io import BytesIO
+
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+from dice_core.rows import SCHEMA_VERSION
+from dice_core.tally import Tally
+from jobs import parquet, storage
+from jobs.plan import SHARD_SIZE, Bundle, Shard
+from jobs.reader import Limits, members
+from jobs.rows import Rows, ScorerLike
+
+LoadScorer = Callable[[str, str], ScorerLike]
+"""Loads the model at a path, whose hash is given; called for every shard, so it remembers."""
+
+
+@lru_cache(maxsize=1)
+def load_scorer(model: str, model_hash: str) -> ScorerLike:
+    """Load a model once per process.
+
+    Raises
+    ------
+    ValueError
+        Where the file is not the model with that hash, no model, or one of another version.
+    """
+    data = storage.read(model)
+    if parquet.digest(data) != model_hash:
+        raise ValueError(f"{model} is not the model of this job: its hash differs")
+    from dice_core.bank import Bank  # noqa: PLC0415 - slow to import, not always needed
+    from dice_core.score import Scorer  # noqa: PLC0415
+
+    return Scorer(Bank.read(BytesIO(data)))
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSettings:
+    """What every shard of a job is scored with; goes to the workers with each task."""
+
+    out: str
+    """The job folder."""
+    model: str
+    model_hash: str
+    fingerprint: str
+    limits: Limits = field(default_factory=Limits)
+    shard_size: int = SHARD_SIZE
+    load_scorer: LoadScorer = load_scorer
+
+
+@dataclass(frozen=True, slots=True)
+class PartReport:
+    """A part that is committed: all that the client hears of a shard."""
+
+    name: str
+    size: int
+    hash: str
+    tally: Tally
+    archive: str
+    identity: str
+    first: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A shard that has no part, and why."""
+
+    shard: Shard
+    error: str
+
+
+class ShardError(Exception):
+    """A shard that could not be scored, with the place where it failed; the cause is chained."""
+
+
+def score_bundle(settings: ShardSettings, bundle: Bundle) -> tuple[PartReport, ...]:
+    """Score the shards of one task, in order.
+
+    With one BLAS thread, as the sums of several depend on their number.
+    """
+    with threadpool_limits(1, user_api="blas"):
+        return tuple(score_shard(shard, settings) for shard in bundle.shards)
+
+
+def read_report(url: str) -> PartReport:
+    """Make the report of a part that is there.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid, KeyError, ValueError
+        Where the file is no part.
+    """
+    data = storage.read(url)
+    footer = parquet.read_footer(url)
+    about = footer.metadata
+    return PartReport(
+        url.rsplit("/", 1)[-1],
+        len(data),
+        parquet.digest(data),
+        Tally.from_json(about["tally"]),
+        about["archive"],
+        about["identity"],
+        int(about["first"]),
+        footer.rows,
+    )
+
+
+def score_shard(shard: Shard, settings: ShardSettings, scorer: ScorerLike | None = None) -> PartReport:
+    """Read a shard, score its images in batches and write its part.
+
+    Doing so again is harmless: a part that is there is whole, and is left as it is. So a task whose worker
+    was lost half-way goes on where it was.
+
+    Raises
+    ------
+    ShardError
+        For whatever went wrong, naming archive and member.
+    """
+    member = None
+    try:
+        url = storage.join(settings.out, shard.part)
+        if storage.exists(url):
+            return read_report(url)
+        scorer = scorer or settings.load_scorer(settings.model, settings.model_hash)
+        rows = Rows(scorer, storage.printable(shard.archive), settings.limits.max_pixels)
+        for member, content in members(shard, settings.limits.max_bytes):
+            if member.index % settings.shard_size == 0:
+                rows.flush()  # one stream holds what would be many shards: batches end where theirs do
+            rows.add(member, content)
+        return _commit(url, shard, settings, rows.table())
+    except Exception as error:
+        where = "" if member is None else f" at member {member.index} ({member.name})"
+        raise ShardError(f"{shard}{where}: {type(error).__name__}: {error}") from error
+
+
+def _commit(url: str, shard: Shard, settings: ShardSettings, table: pa.Table) -> PartReport:
+    tally = Tally.of(table)
+    archive = storage.printable(shard.archive)
+    metadata = {
+        "schema_version": str(SCHEMA_VERSION),
+        "fingerprint": settings.fingerprint,
+        "model_hash": settings.model_hash,
+        "archive": archive,
+        "identity": shard.identity,
+        "first": str(shard.first),
+        "stop": str(shard.first + table.num_rows),
+        "members": str(table.num_rows if shard.members is None else shard.members),
+        "tally": tally.to_json(),
+    }
+    size, digest = parquet.write_table(url, table, metadata)
+    return PartReport(shard.part, size, digest, tally, archive, shard.identity, shard.first, table.num_rows)

@@ -1,0 +1,161 @@
+"""What the jobs found, as text for a person: one function per result."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from jobs.demo import DemoResult
+from jobs.fit import FaceReport, FitResult
+from jobs.score import ScoreResult
+
+_UNDEFINED = "-"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Write a ratio; an undefined one is a dash."""
+    return _UNDEFINED if value is None else f"{value:.{digits}f}"
+
+
+def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def fitted(result: FitResult, model: str) -> RenderableType:
+    """Tell what a fit learnt and what it is worth on the images that taught it, cross-fitted."""
+    columns = ("face", "images", "variation templates", "errors", "precision", "recall", "F1")
+    table = _table(columns, (_face_row(report) for report in (*result.faces, result.total)))
+    bank = result.bank
+    lines = [
+        f"thresholds: {', '.join(f'{column} {value:.4g}' for column, value in bank.thresholds.items())}",
+        f"parts of unknown kind: NCC under {bank.ncc_floor:.3f}",
+        "Errors, precision, recall and F1 are of the training images, each judged by a bank without it.",
+        f"model: {model}",
+    ]
+    return Group(table, *map(Text, lines))
+
+
+def _face_row(report: FaceReport) -> Iterable[str]:
+    confusion = report.confusion
+    return (
+        report.face,
+        f"{report.images:,}",
+        str(report.components),
+        str(confusion.errors),
+        number(confusion.precision),
+        number(confusion.recall),
+        number(confusion.f1),
+    )
+
+
+def scored(result: ScoreResult, out: str) -> RenderableType:
+    """Tell how a scoring ended: counts, speed, F1 where there are labels, and where the rows lie."""
+    told = result.summary
+    lines = [
+        f"{told['images']:,} images in {told['archives']:,} archives: {told['good']:,} good, "
+        f"{told['anomaly']:,} anomalies, {told['unknown_part']:,} of unknown kind, "
+        f"{told['rejected']:,} rejected; {told['ignored']:,} other files ignored"
+    ]
+    lines += [f"rejected: {count:,} {reason}" for reason, count in told["reasons"].items() if reason != "archive_junk"]
+    if result.scored:
+        lines.append(f"{result.scored:,} rows in {told['seconds']:.1f} s, {told['images_per_second']:,.0f} images/s")
+    else:
+        lines.append("nothing new to score")
+    lines += [f"failed: {failure['error']}" for failure in told["failures"]]
+    evaluation = told["evaluation"]
+    if evaluation and evaluation["f1"] is not None:
+        lines.append(headline(evaluation))
+    lines.append(f"rows, model and summary: {out}")
+    return Group(*map(Text, lines))
+
+
+def headline(evaluation: Mapping[str, Any]) -> str:
+    """Give F1 with what it takes to read it: prevalence and the number of independent parts."""
+    bounds = evaluation["intervals"]["f1"]
+    between = f" (95 % between {bounds[0]:.4f} and {bounds[1]:.4f})" if bounds else ""
+    return (
+        f"F1 {number(evaluation['f1'])}{between} at {evaluation['score']} {evaluation['threshold']:.4g}; "
+        f"prevalence {evaluation['prevalence']:.2%}, {evaluation['independent_parts']:,} runs of frames, "
+        f"{evaluation['seen']:,} images taught the model, F1 without them {number(evaluation['f1_unseen'])}"
+    )
+
+
+def evaluated(evaluation: Mapping[str, Any], *, compare: bool) -> RenderableType:
+    """Tell what rows are worth: the headline, then the faces, then every score column side by side."""
+    parts: list[RenderableType] = []
+    if not evaluation["complete"]:
+        parts.append(Text("INCOMPLETE: not every planned shard has its rows; the same score command goes on"))
+    parts.append(
+        Text(
+            f"{evaluation['images']:,} images, {evaluation['rejected']:,} rejected, "
+            f"{evaluation['ignored']:,} other files ignored, {evaluation['unlabelled']:,} unlabelled"
+        )
+    )
+    if evaluation["prevalence"] is None:
+        parts.append(Text("no labelled images: nothing to compare the verdicts with"))
+        return Group(*parts)
+    parts += [Text(headline(evaluation)), _confusion_table("face", evaluation["per_face"])]
+    if note := evaluation["intervals"]["note"]:
+        parts.append(Text(f"no intervals: {note}"))
+    if compare:
+        parts.append(_comparison(evaluation["comparison"]))
+    return Group(*parts)
+
+
+_RATIOS = ("precision", "recall", "f1")
+_COUNTS = ("tp", "fp", "fn", "tn")
+
+
+def _confusion_table(first: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
+    return _table(
+        (first, "images", *_COUNTS, "precision", "recall", "F1"),
+        (
+            (name, str(row["images"]), *(str(row[key]) for key in _COUNTS), *(number(row[key]) for key in _RATIOS))
+            for name, row in rows.items()
+        ),
+    )
+
+
+def _comparison(comparison: Mapping[str, Mapping[str, Any]]) -> Table:
+    columns = ("score", "threshold", "errors", "F1", "best F1", "AUROC", "average precision")
+    return _table(
+        columns,
+        (
+            (
+                name,
+                f"{row['threshold']:.4g}",
+                str(row["fp"] + row["fn"]),
+                *(number(row[key]) for key in ("f1", "f1_best", "auroc", "average_precision")),
+            )
+            for name, row in comparison.items()
+        ),
+    )
+
+
+def demonstrated(result: DemoResult) -> RenderableType:
+    """Tell what the demo reached, and where its files lie."""
+    told = result.scored.summary
+    lines = [
+        f"F1 {number(result.evaluation['f1'])} on synthetic dice: a self-test, not a claim about real parts",
+        f"images/s {told['images_per_second']:,.0f}",
+        f"rows     {result.rows}",
+        f"model    {result.model}",
+        f"summary  {result.rows}/_summary.json",
+    ]
+    return Group(evaluated(result.evaluation, compare=True), *map(Text, lines))
+
+
+def write(content: RenderableType) -> None:
+    """Write to standard output, as wide as the content needs where that is no terminal."""
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(highlight=False, soft_wrap=True, width=160)
+    console.print(content)

@@ -1,0 +1,217 @@
+"""Where files are: list, identify, open, and write whole or not at all.
+
+Every function takes a path or a URL. Local ones only, so far: a plain path or ``file://``.
+"""
+
+import os
+import stat
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import fsspec
+from fsspec.utils import get_protocol
+
+from jobs.errors import Refusal
+
+READ_BUFFER = 1 << 20
+"""Bytes a reader asks for at once: members are small and follow each other."""
+
+_LOCAL = ("file", "local")
+_WILDCARDS = frozenset("*?[")
+
+
+class Entry(NamedTuple):
+    """One file below a folder."""
+
+    name: str
+    """Relative to the folder, with ``/``."""
+    size: int
+    modified: int
+    """Nanoseconds."""
+    regular: bool
+    """False for what cannot be read as a file: a link to nowhere or to a folder, a pipe, a device."""
+
+
+def absolute(url: str) -> str:
+    """Give the one name of a path or URL: for local files the absolute path.
+
+    Raises
+    ------
+    Refusal
+        Where the protocol is not a local one.
+    """
+    if not url:
+        raise Refusal("an empty path names nothing: name a file or a folder")
+    protocol = get_protocol(url)
+    if protocol not in _LOCAL:
+        raise Refusal(f"{url}: {protocol}:// is not read yet: name a local path or file://")
+    path = url.removeprefix(f"{protocol}://") if "://" in url else url
+    return os.path.abspath(path)  # noqa: PTH100 - without the links resolved: the name is the user's
+
+
+def printable(name: str) -> str:
+    r"""Write a name as valid UTF-8, as the members of archives are: bytes that are not become ``\xNN``."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def join(folder: str, name: str) -> str:
+    """Name a file in a folder."""
+    return f"{folder.rstrip('/')}/{name}"
+
+
+def expand(sources: Iterable[str]) -> list[str]:
+    """List the archives and folders that sources name, each once, sorted.
+
+    A source is a path, a URL or a glob of them; a path that exists is never taken for a glob.
+
+    Raises
+    ------
+    Refusal
+        Where a source does not exist or a glob matches nothing.
+    """
+    found: set[str] = set()
+    for source in sources:
+        path = absolute(source)
+        if Path(path).exists():
+            found.add(path)
+            continue
+        if _WILDCARDS.isdisjoint(path):
+            raise Refusal(f"{source}: no such file or folder: name an archive, a folder or a glob of them")
+        matches = [match for match in fsspec.filesystem("file").glob(path) if not _hidden(match, path)]
+        if not matches:
+            raise Refusal(f"{source}: matches nothing: name an archive, a folder or a glob of them")
+        found.update(matches)
+    return sorted(found)
+
+
+def _hidden(match: str, pattern: str) -> bool:
+    """As in a shell, a wildcard does not stand for a leading dot."""
+    return Path(match).name.startswith(".") and not Path(pattern).name.startswith(".")
+
+
+def exists(url: str) -> bool:
+    """Tell whether there is a file or a folder."""
+    return Path(absolute(url)).exists()
+
+
+def is_folder(url: str) -> bool:
+    """Tell whether there is a folder."""
+    return Path(absolute(url)).is_dir()
+
+
+def identity(url: str) -> str:
+    """Name the present content of a file without reading it: its size and time of change."""
+    status = Path(absolute(url)).stat()
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def size(url: str) -> int:
+    """Give the size of a file in bytes."""
+    return Path(absolute(url)).stat().st_size
+
+
+def list_names(folder: str) -> list[str]:
+    """List the names directly in a folder, sorted; none where it does not exist.
+
+    Names that begin with a dot are left out: unfinished writes, and what file browsers leave.
+    """
+    try:
+        return sorted(path.name for path in Path(absolute(folder)).iterdir() if path.name[0] != ".")
+    except FileNotFoundError:
+        return []
+
+
+def list_unfinished(folder: str) -> Iterator[tuple[str, str]]:
+    """List what killed writers left in a folder: the temporary name, and the name it was to have."""
+    for path in sorted(Path(absolute(folder)).glob(".*.tmp")):
+        yield path.name, path.name[1:].rsplit(".", 2)[0]
+
+
+def list_entries(folder: str) -> list[Entry]:
+    """List all files below a folder, sorted by their relative names; links to folders are not entered.
+
+    They stand in the list instead, as entries that are not regular, so that nothing is passed over.
+    """
+    entries: list[Entry] = []
+    waiting = [""]
+    root = absolute(folder)
+    while waiting:
+        below = waiting.pop()
+        with os.scandir(join(root, below)) as scan:
+            for found in scan:
+                name = below + found.name
+                if found.is_dir(follow_symlinks=False):
+                    waiting.append(f"{name}/")
+                else:
+                    entries.append(_entry(name, found.stat))
+    return sorted(entries)
+
+
+def entry(folder: str, name: str) -> Entry:
+    """Describe one file below a folder, as `list_entries` does."""
+    return _entry(name, Path(join(absolute(folder), name)).stat)
+
+
+def _entry(name: str, status_of: Callable[..., os.stat_result]) -> Entry:
+    try:
+        status = status_of(follow_symlinks=True)
+    except OSError:  # a link to nowhere, or in a circle
+        status = status_of(follow_symlinks=False)
+    return Entry(name, status.st_size, status.st_mtime_ns, stat.S_ISREG(status.st_mode))
+
+
+def open_read(url: str) -> BinaryIO:
+    """Open a file for buffered reading and seeking."""
+    return Path(absolute(url)).open("rb", buffering=READ_BUFFER)
+
+
+def read(url: str) -> bytes:
+    """Read a whole file."""
+    return Path(absolute(url)).read_bytes()
+
+
+def make_folder(url: str) -> None:
+    """Make a folder and those above it; one that exists is left as it is."""
+    Path(absolute(url)).mkdir(parents=True, exist_ok=True)
+
+
+def remove(url: str) -> None:
+    """Remove a file; one that is gone is no error."""
+    Path(absolute(url)).unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(url: str) -> Iterator[BinaryIO]:
+    """Open a file that appears under its name when the block ends well, and not at all otherwise."""
+    path = Path(absolute(url))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a power cut; not every file system lets a folder be synced."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+def write(url: str, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    with writing(url) as file:
+        file.write(data)

@@ -1,0 +1,23 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+# The import mode leaves the path alone; the helpers beside this file are imported by their name.
+sys.path.insert(0, str(Path(__file__).parent))
+
+import fake_scorer
+import samples
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "model.npz"
+    path.write_bytes(fake_scorer.MODEL)
+    return str(path)
+
+
+@pytest.fixture
+def tar(tmp_path):
+    """Forty members of all kinds."""
+    return samples.write_tar(tmp_path / "lot1.tar", samples.members(40))

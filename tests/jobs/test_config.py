@@ -1,0 +1,46 @@
+import dataclasses
+
+import pytest
+
+from jobs.config import ScoreSettings, check_spec
+from jobs.errors import Refusal
+
+GOOD = {"sources": ("a.tar",), "model": "m.npz", "out": "r"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"sources": ()}, "no source"),
+        ({"sources": ("s3://bucket/a.tar",)}, "s3://bucket/a.tar"),
+        ({"model": "gs://bucket/m.npz"}, "gs://bucket/m.npz"),
+        ({"out": ""}, "empty path"),
+        ({"workers": 0}, "--workers 0"),
+        ({"shard_size": -1}, "--shard-size -1"),
+        ({"max_rejects": "many"}, "--max-rejects many"),
+        ({"cluster": "moon"}, "--cluster moon"),
+    ],
+)
+def test_refuses_each_bad_value_in_one_line(changes, named):
+    with pytest.raises(Refusal, match=named) as refused:
+        ScoreSettings(**(GOOD | changes))
+    assert "\n" not in str(refused.value)
+
+
+def test_settings_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ScoreSettings(**GOOD).workers = 3
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (None, "local"),
+        ("local", "local"),
+        ("serial", "serial"),
+        ("tcp://h:1", "tcp://h:1"),
+        ("tls://h:1", "tls://h:1"),
+    ],
+)
+def test_cluster_specs(spec, expected):
+    assert check_spec(spec) == expected

@@ -1,0 +1,180 @@
+import time
+
+import dask
+import pytest
+from distributed import Client
+
+from dice_core.tally import Tally
+from jobs import execute
+from jobs.execute import ClusterLostError, graph, run
+from jobs.plan import Bundle, Kind, Shard
+from jobs.shard import Failure, PartReport, ShardError
+
+
+def shard(number):
+    return Shard(f"/{number}.tar", Kind.TAR, "1-1", 0, 5, 0, 5)
+
+
+def bundle(*numbers):
+    return Bundle(tuple(map(shard, numbers)))
+
+
+def report(shard):
+    return PartReport(shard.part, 1, "", Tally(), shard.archive, shard.identity, shard.first, 5)
+
+
+def work(bundle):
+    """Stands for the scoring: archives with a 9 in their number fail."""
+    for shard in bundle.shards:
+        if "9" in shard.archive:
+            raise ShardError(f"{shard} at member 3: OSError: gone")
+    return tuple(map(report, bundle.shards))
+
+
+def number(outcome):
+    return (
+        (outcome.shard if isinstance(outcome, Failure) else outcome).archive.strip("/").removesuffix(".tar")
+    )
+
+
+@pytest.fixture(scope="module")
+def client():
+    options = {
+        "processes": False,
+        "n_workers": 1,
+        "threads_per_worker": 1,
+        "dashboard_address": "127.0.0.1:0",
+    }
+    with Client(**options, set_as_default=False) as client:
+        yield client
+
+
+@pytest.fixture(params=["serial", "client"])
+def engine(request):
+    return None if request.param == "serial" else request.getfixturevalue("client")
+
+
+def test_a_slice_of_the_plan_is_a_dask_graph():
+    tasks = graph([bundle(1, 2), bundle(3)], work, "run")
+    assert len(tasks) == 2
+    assert dask.get(tasks, list(tasks)) == (work(bundle(1, 2)), work(bundle(3)))
+
+
+def test_keys_are_the_same_for_the_same_bundle_of_the_same_run_alone():
+    (key,) = graph([bundle(1)], work, "run")
+    assert [key] == list(graph([bundle(1)], work, "run"))
+    others = [*graph([bundle(2), bundle(1, 2)], work, "run"), *graph([bundle(1)], work, "other")]
+    assert len({key, *others}) == 4
+
+
+def test_every_shard_is_reported_once(engine):
+    outcomes = run((bundle(2 * index, 2 * index + 1) for index in range(40, 44)), work, engine)
+    assert sorted(map(number, outcomes)) == [str(index) for index in range(80, 88)]
+
+
+def test_the_serial_run_keeps_the_order():
+    outcomes = run((bundle(2 * index, 2 * index + 1) for index in range(40, 44)), work, None)
+    assert list(map(number, outcomes)) == [str(index) for index in range(80, 88)]
+
+
+def test_a_failed_shard_costs_no_other_and_tells_where_it_failed(engine):
+    outcomes = list(run([bundle(1, 9, 2), bundle(3), bundle(19)], work, engine))
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    assert sorted(map(number, outcomes)) == ["1", "19", "2", "3", "9"]
+    assert sorted(map(number, failures)) == ["19", "9"]
+    assert failures[0].error.endswith(".tar [0:5] at member 3: OSError: gone")
+
+
+class Logged:
+    """A task that keeps a log of its shards in a file, as tasks run on copies of themselves."""
+
+    def __init__(self, folder):
+        self.log = folder / "log"
+        self.gate = folder / "gate"
+        self.log.touch()
+
+    def __call__(self, bundle):
+        with self.log.open("a") as file:
+            file.write("".join(f"{shard.archive}\n" for shard in bundle.shards))
+        return work(bundle)
+
+    @property
+    def lines(self):
+        return self.log.read_text().split()
+
+
+class Flaky(Logged):
+    def __call__(self, bundle):
+        reports = super().__call__(bundle)
+        if len(self.lines) <= execute.RETRIES:
+            raise ShardError("not yet")
+        return reports
+
+
+class Gated(Logged):
+    """Waits, with every bundle but the first, until the gate is there."""
+
+    def __call__(self, bundle):
+        reports = super().__call__(bundle)
+        while len(self.lines) > 1 and not self.gate.exists():
+            time.sleep(0.005)
+        return reports
+
+
+def test_running_the_same_twice_runs_the_tasks_twice(client, tmp_path):
+    task = Logged(tmp_path)
+    for _ in range(2):
+        assert len(list(run([bundle(1)], task, client))) == 1
+    assert task.lines == ["/1.tar"] * 2
+
+
+def test_a_task_is_tried_again_before_it_is_given_up(client, tmp_path):
+    task = Flaky(tmp_path)
+    assert [number(outcome) for outcome in run([bundle(1)], task, client)] == ["1"]
+    assert len(task.lines) == execute.RETRIES + 1
+
+
+def test_closing_cancels_what_has_not_begun(client, tmp_path):
+    task = Gated(tmp_path)
+    outcomes = run((bundle(index) for index in range(200, 260)), task, client)
+    next(outcomes)
+    outcomes.close()
+    deadline = time.monotonic() + 30
+    while max(client.run(lambda dask_worker: len(dask_worker.state.tasks)).values()) > 1:  # the one that runs
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    task.gate.touch()
+    list(run([bundle(300)], task, client))  # what was still queued would run before it
+    assert task.lines[0] == "/200.tar"
+    assert task.lines[-1] == "/300.tar"
+    assert len(task.lines) <= 3
+
+
+def test_the_window_takes_no_more_of_the_plan_than_it_needs(engine):
+    taken = []
+
+    def plan():
+        for index in range(100, 160):
+            taken.append(index)
+            yield bundle(index)
+
+    reported = 0
+    for _ in run(plan(), work, engine):
+        reported += 1
+        assert len(taken) <= reported + execute.TASKS_PER_THREAD
+    assert reported == 60
+
+
+def test_a_lost_scheduler_is_told():
+    options = {
+        "processes": False,
+        "n_workers": 1,
+        "threads_per_worker": 1,
+        "dashboard_address": "127.0.0.1:0",
+    }
+    with Client(**options, set_as_default=False) as client:
+        outcomes = run([bundle(1), bundle(2)], work, client)
+        next(outcomes)
+        client.close()
+        with pytest.raises(ClusterLostError):
+            list(outcomes)

@@ -1,0 +1,141 @@
+import json
+
+import pytest
+import samples
+
+from dice_core.archive import Cut
+from jobs import folder, plan, storage
+from jobs.errors import Refusal
+from jobs.folder import Start
+from jobs.plan import ArchiveRecord, Kind
+from jobs.reader import Limits
+
+DECIDES = folder.deciding("hash", 4, Limits())
+
+
+def record(archive="/a.tar", identity="1-1"):
+    return ArchiveRecord(archive, Kind.TAR, identity, 10, tuple(Cut(first, 0) for first in (0, 4, 8)))
+
+
+def parts(*records):
+    return [shard.part for shard in plan.shards(records)]
+
+
+def job(**changes):
+    return {"decides": {**DECIDES, **changes}, "sources": ["a.tar"]}
+
+
+@pytest.mark.parametrize(
+    ("names", "found", "overwrite", "expected"),
+    [
+        ([], None, False, Start.NEW),
+        ([], None, True, Start.NEW),
+        (["_job.json"], job(), False, Start.RESUME),
+        (["_job.json", *parts(record())], job(), False, Start.RESUME),
+        (["_job.json", *parts(record("/b.tar", "9-9"))], job(), False, Start.RESUME),
+        (["_job.json", "notes.txt"], job(), False, Start.RESUME),
+        (["_job.json"], job(), True, Start.AFRESH),
+        (["_job.json", *parts(record(identity="2-2"))], job(model="other"), True, Start.AFRESH),
+    ],
+)
+def test_decides_what_a_start_does(names, found, overwrite, expected):
+    assert folder.decide("out", names, found, DECIDES, [record()], overwrite=overwrite) is expected
+
+
+@pytest.mark.parametrize(
+    ("names", "found", "overwrite", "told"),
+    [
+        (["notes.txt"], None, False, ["out", "not a job folder", "--out"]),
+        (["notes.txt"], None, True, ["out", "not a job folder", "--out"]),
+        (["_job.json"], job(model="older"), False, ["model was older, is hash", "--overwrite"]),
+        (
+            ["_job.json"],
+            job(shard_size=5, max_bytes=1),
+            False,
+            ["shard_size was 5, is 4", "max_bytes was 1, is 67108864", "--overwrite"],
+        ),
+        (parts(record(identity="2-2")), job(), False, ["/a.tar", "changed", "--overwrite"]),
+    ],
+)
+def test_refuses_rows_that_do_not_go_together(names, found, overwrite, told):
+    with pytest.raises(Refusal) as refused:
+        folder.decide("out", names, found, DECIDES, [record("/0.tar"), record()], overwrite=overwrite)
+    assert all(words in str(refused.value) for words in told)
+
+
+def test_a_setting_unknown_to_the_older_job_is_a_change():
+    older = job()
+    del older["decides"]["rows_version"]
+    with pytest.raises(Refusal, match="rows_version was None, is 1"):
+        folder.decide("out", ["_job.json"], older, DECIDES, [], overwrite=False)
+
+
+def test_pending_are_the_shards_without_a_part():
+    first, second, third = plan.shards([record()])
+    assert list(folder.pending([first, second, third], frozenset({second.part, "other"}))) == [first, third]
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({}, True),
+        ({"model": "other"}, False),
+        ({"shard_size": 5}, False),
+        ({"max_pixels": 1}, False),
+        ({"rows_version": 0}, False),
+        ({"schema_version": 0}, False),
+    ],
+)
+def test_the_fingerprint_tells_whatever_decides_the_rows(changes, same):
+    reordered = dict(reversed([*DECIDES.items()])) | changes
+    assert (folder.fingerprint(reordered) == folder.fingerprint(DECIDES)) is same
+
+
+def test_a_new_folder_holds_job_and_model(tmp_path):
+    out = str(tmp_path / "deep" / "out")
+    decides = folder.deciding(folder.parquet.digest(b"model"), 4, Limits())
+    folder.begin(out, Start.NEW, decides, ["b.tar", "a.tar"], b"model")
+    assert storage.list_names(out) == ["_job.json", "_model.npz"]
+    written = folder.read_job(out)
+    assert written["sources"] == ["a.tar", "b.tar"]
+    assert written["fingerprint"] == folder.fingerprint(decides)
+    assert folder.decide(out, ["_job.json"], written, decides, [], overwrite=False) is Start.RESUME
+
+
+def test_resuming_adds_sources_and_restores_the_model_alone(tmp_path):
+    out = str(tmp_path)
+    decides = folder.deciding(folder.parquet.digest(b"model"), 4, Limits())
+    folder.begin(out, Start.NEW, decides, ["b.tar"], b"model")
+    before = (tmp_path / "_model.npz").stat()
+    folder.begin(out, Start.RESUME, decides, ["a.tar"], b"model")
+    assert folder.read_job(out)["sources"] == ["a.tar", "b.tar"]
+    assert (tmp_path / "_model.npz").stat() == before
+    (tmp_path / "_model.npz").unlink()
+    job_before = (tmp_path / "_job.json").stat()
+    folder.begin(out, Start.RESUME, decides, ["a.tar"], b"model")
+    assert (tmp_path / "_model.npz").read_bytes() == b"model"
+    assert (tmp_path / "_job.json").stat() == job_before
+
+
+def test_starting_afresh_removes_the_jobs_own_files_alone(tmp_path):
+    out = str(tmp_path)
+    part = parts(record())[0]
+    own = ["_parts.parquet", "_summary.json", part, f".{part}.1-abc.tmp"]
+    others = ["notes.txt", "part-of-a-novel.parquet", "_mine.json", ".notes.txt.1-abc.tmp", ".DS_Store"]
+    for name in (*own, *others):
+        (tmp_path / name).write_bytes(b"x")
+    folder.begin(out, Start.NEW, DECIDES, ["a.tar"], b"old model")
+    folder.begin(out, Start.AFRESH, DECIDES | {"shard_size": 5}, ["b.tar"], b"new model")
+    assert samples.names(tmp_path) == sorted([*others, "_job.json", "_model.npz"])
+    assert (tmp_path / "_model.npz").read_bytes() == b"new model"
+    assert folder.read_job(out)["sources"] == ["b.tar"]
+    assert folder.read_job(out)["decides"]["shard_size"] == 5
+
+
+@pytest.mark.parametrize(
+    "content", ["not json", "[]", "{}", json.dumps({"kind": "another program's", "decides": {}})]
+)
+def test_refuses_a_job_file_that_is_none_of_ours(tmp_path, content):
+    (tmp_path / "_job.json").write_text(content)
+    with pytest.raises(Refusal, match=r"_job\.json: not a job file"):
+        folder.read_job(str(tmp_path))

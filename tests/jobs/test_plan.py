@@ -1,0 +1,141 @@
+import gzip
+import itertools
+import pickle
+
+import pytest
+import samples
+
+from dice_core.archive import Cut
+from jobs import plan
+from jobs.errors import Refusal
+from jobs.folder import is_part
+from jobs.plan import ArchiveRecord, Bundle, Kind, Shard
+
+
+def record(archive="/a.tar", members=10, size=4, identity="1-1", kind=Kind.TAR):
+    cuts = tuple(Cut(first, first * 100) for first in range(0, members, size))
+    return ArchiveRecord(archive, kind, identity, members, cuts)
+
+
+def shard(images, archive="/a.tar"):
+    return Shard(archive, Kind.TAR, "1-1", 0, images, 0, images)
+
+
+@pytest.mark.parametrize(
+    ("members", "size", "expected"),
+    [
+        (0, 4, []),
+        (1, 4, [(0, 1, 0)]),
+        (4, 4, [(0, 4, 0)]),
+        (10, 4, [(0, 4, 0), (4, 8, 400), (8, 10, 800)]),
+        (3, 1, [(0, 1, 0), (1, 2, 100), (2, 3, 200)]),
+    ],
+)
+def test_shards_cover_an_archive_without_gap_or_overlap(members, size, expected):
+    shards = plan.shards([record(members=members, size=size)])
+    assert [(shard.first, shard.stop, shard.offset) for shard in shards] == expected
+
+
+def test_a_compressed_tar_is_one_shard_without_end():
+    compressed = ArchiveRecord("/a.tgz", Kind.TARGZ, "1-1", None, (Cut(0, 0),))
+    (shard,) = plan.shards([compressed])
+    assert (shard.first, shard.stop, shard.images, shard.members) == (0, None, None, None)
+    assert plan.count_members([record(members=3), compressed]) is None
+    assert plan.count_members([record(members=3), record(members=4)]) == 7
+
+
+def test_shards_come_one_at_a_time():
+    endless = (record(f"/{number}.tar") for number in itertools.count())
+    assert [shard.archive for shard in itertools.islice(plan.shards(endless), 4)] == ["/0.tar"] * 3 + [
+        "/1.tar"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        ([], []),
+        ([2000, 2000], [[2000], [2000]]),
+        ([1], [[1]]),
+        ([500] * 5, [[500] * 4, [500]]),
+        ([1999, 2000, 1], [[1999, 2000], [1]]),
+        ([None, 10, 2000, None], [[None], [10, 2000], [None]]),
+        ([10, None, 10], [[10, None], [10]]),
+    ],
+)
+def test_bundles_hold_enough_images_for_a_task(images, expected):
+    bundles = list(plan.bundles((shard(count) for count in images), 2000))
+    assert [[shard.images for shard in bundle.shards] for bundle in bundles] == expected
+
+
+def test_part_names_depend_on_archive_identity_and_first_alone():
+    (first, second, third) = plan.shards([record()])
+    names = {
+        first.part,
+        second.part,
+        third.part,
+        next(plan.shards([record(archive="/b.tar")])).part,
+        next(plan.shards([record(identity="2-2")])).part,
+    }
+    assert len(names) == 5
+    assert all(map(is_part, names))
+    assert next(plan.shards([record(members=99)])).part == first.part
+    assert first.part.startswith(plan.part_prefix(record()))
+    assert not first.part.startswith(plan.part_prefix(record(identity="2-2")))
+    assert first.part.startswith(plan.archive_prefix("/a.tar"))
+
+
+def test_a_plan_can_be_sent_and_read():
+    bundle = Bundle(tuple(plan.shards([record()])))
+    assert pickle.loads(pickle.dumps(bundle)) == bundle  # noqa: S301 - our own
+    assert str(bundle.shards[1]) == "/a.tar [4:8]"
+
+
+@pytest.mark.parametrize(
+    ("write", "kind"),
+    [
+        (samples.write_tar, Kind.TAR),
+        (samples.write_targz, Kind.TARGZ),
+        (samples.write_zip, Kind.ZIP),
+        (samples.write_folder, Kind.FOLDER),
+    ],
+)
+def test_surveys_by_content_not_by_name(tmp_path, write, kind):
+    made = plan.survey(write(tmp_path / "anything", samples.members(40)), 16)
+    assert made.kind is kind
+    if kind is Kind.TARGZ:
+        assert (made.members, made.cuts) == (None, (Cut(0, 0),))
+    else:
+        assert made.members == 40
+        assert [cut.index for cut in made.cuts] == [0, 16, 32]
+
+
+def test_a_folder_that_changes_has_another_identity(tmp_path):
+    folder = samples.write_folder(tmp_path / "in", samples.images(4))
+    before = plan.survey(folder, 2)
+    assert plan.survey(folder, 2) == before
+    (tmp_path / "in" / "more.jpg").write_bytes(b"1")
+    assert plan.survey(folder, 2).identity != before.identity
+
+
+@pytest.mark.parametrize(
+    ("content", "way_out"),
+    [
+        (b"just some text" * 100, "neither tar"),
+        (b"", "neither tar"),
+        (samples.jpeg(1), "folder it is in"),
+        (b"\x1f\x8b\x08\x00 broken at once", "neither tar"),
+        (gzip.compress(b"text in gzip" * 100), "neither tar"),
+    ],
+)
+def test_refuses_what_is_no_archive(tmp_path, content, way_out):
+    path = tmp_path / "lot.tar"
+    path.write_bytes(content)
+    with pytest.raises(Refusal, match=way_out) as refused:
+        plan.survey(str(path), 10)
+    assert str(path) in str(refused.value)
+
+
+def test_refuses_what_cannot_be_opened(tmp_path):
+    with pytest.raises(Refusal, match=r"gone\.tar"):
+        plan.survey(str(tmp_path / "gone.tar"), 10)

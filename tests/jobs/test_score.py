@@ -1,0 +1,462 @@
+import itertools
+import json
+import os
+import signal
+from pathlib import Path
+
+import fake_scorer
+import pytest
+import samples
+
+from jobs import storage
+from jobs.config import ScoreSettings
+from jobs.errors import ExitCode, Refusal
+from jobs.parquet import digest
+from jobs.progress import Silence
+from jobs.score import score
+from jobs.verify import verify
+
+CONTAINER_COLUMNS = ["archive", "lot", "offset"]
+
+
+@pytest.fixture
+def out(tmp_path):
+    return str(tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def lot(tmp_path_factory):
+    """A tar of 600 members of all kinds."""
+    return samples.write_tar(tmp_path_factory.mktemp("lot") / "lot.tar", samples.members(600))
+
+
+def run(sources, model, out, listener=None, **options):
+    sources = (sources,) if isinstance(sources, str) else tuple(sources)
+    options = {"cluster": "serial", "shard_size": 100, "task_images": 200, "max_rejects": "100%"} | options
+    settings = ScoreSettings(sources, model, out, **options)
+    return score(settings, evaluate=fake_scorer.evaluate, listener=listener, load=fake_scorer.load)
+
+
+def parts(out):
+    """Every committed part with what tells one write of it from another."""
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in Path(out).glob("part-*")}
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """Every image that was scored, one line each."""
+    path = tmp_path / "log"
+    path.touch()
+    monkeypatch.setenv(fake_scorer.LOG, str(path))
+    return path
+
+
+class Heard(Silence):
+    def __init__(self):
+        self.calls = []
+
+    def started(self, total, done):
+        self.calls.append(("started", total, done))
+
+    def committed(self, report):
+        self.calls.append(("committed", report.rows))
+
+    def failed(self, failure):
+        self.calls.append(("failed", failure.error))
+
+    def done(self):
+        self.calls.append(("done",))
+
+
+# What the rows are
+
+
+def test_every_member_is_a_row_in_order(lot, model, out):
+    result = run(lot, model, out)
+    rows = samples.rows(out)
+    assert rows["index"].to_pylist() == list(range(600))
+    assert rows["member"].to_pylist() == [name for name, _ in samples.members(600)]
+    assert result.exit_code is ExitCode.DONE
+    counted = {
+        "rows": 600,
+        "ok": 540,
+        "rejected": 45,
+        "ignored": 15,
+        "images": 585,
+        "archives": 1,
+        "complete": True,
+    }
+    assert {name: result.summary[name] for name in counted} == counted
+    assert result.summary["reasons"] == {
+        "archive_junk": 15,
+        "empty": 15,
+        "not_an_image": 15,
+        "wrong_size": 15,
+    }
+    assert result.summary["evaluation"] == {"evaluated": "out"}
+    assert json.loads((Path(out) / "_summary.json").read_text()) == json.loads(json.dumps(result.summary))
+    assert verify(out) == []
+
+
+@pytest.fixture(scope="module")
+def serial_rows(lot, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("serial")
+    (folder / "m.npz").write_bytes(fake_scorer.MODEL)
+    run(lot, str(folder / "m.npz"), str(folder / "out"))
+    return samples.rows(folder / "out")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_local_workers_give_the_rows_of_the_serial_run(lot, model, out, serial_rows, workers):
+    assert run(lot, model, out, cluster="local", workers=workers).scored == 600
+    assert samples.rows(out).equals(serial_rows)
+    assert verify(out) == []
+
+
+def test_a_cluster_that_is_there_gives_the_rows_of_the_serial_run(lot, model, out, serial_rows, tmp_path):
+    with samples.scheduler(tmp_path) as address, samples.worker(address):
+        result = run(lot, model, out, cluster=address)
+    assert (result.exit_code, result.summary["failures"]) == (ExitCode.DONE, [])
+    assert samples.rows(out).equals(serial_rows)
+
+
+@pytest.mark.parametrize("write", [samples.write_targz, samples.write_zip, samples.write_folder])
+def test_the_container_changes_no_row(model, out, serial_rows, tmp_path, write):
+    run(write(tmp_path / "lot", samples.members(600)), model, out)
+    rows = samples.rows(out)
+    assert rows.drop_columns(CONTAINER_COLUMNS).equals(serial_rows.drop_columns(CONTAINER_COLUMNS))
+    assert verify(out) == []
+
+
+def test_a_broken_archive_gives_its_rows_up_to_the_break(model, out, tmp_path):
+    listed = samples.images(50)
+    path = Path(samples.write_tar(tmp_path / "lot.tar", listed))
+    path.write_bytes(path.read_bytes()[: 1024 * 30 + 700])
+    result = run(str(path), model, out, shard_size=8)
+    rows = samples.rows(out).to_pylist()
+    assert {row["status"] for row in rows[:-1]} == {"ok"}
+    assert (rows[-1]["status"], rows[-1]["reason"]) == ("rejected", "broken_archive")
+    assert len(rows) == 31
+    assert result.summary["complete"]
+    assert verify(out) == []
+
+
+def test_a_lost_worker_costs_no_row(lot, model, out, serial_rows, monkeypatch):
+    monkeypatch.setenv(fake_scorer.DIE_ONCE, f"{out}-died")
+    result = run(lot, model, out, cluster="local", workers=1)
+    assert Path(f"{out}-died").exists()
+    assert result.exit_code is ExitCode.DONE
+    assert samples.rows(out).equals(serial_rows)
+
+
+# Starting again
+
+
+def test_the_same_command_again_has_nothing_to_do(lot, model, out, log):
+    run(lot, model, out)
+    scored = log.read_text()
+    before = {path.name: path.stat() for path in Path(out).iterdir()}
+    again = run(lot, model, out)
+    assert (again.exit_code, again.scored, again.summary["rows"]) == (ExitCode.DONE, 0, 600)
+    assert log.read_text() == scored
+    assert {path.name: path.stat() for path in Path(out).iterdir()} == before
+
+
+def test_an_added_source_is_scored_alone(lot, model, out, log, tmp_path):
+    other = samples.write_tar(tmp_path / "other.tar", samples.images(150, seed=1))
+    run(lot, model, out)
+    first, lines = parts(out), len(log.read_text().splitlines())
+    heard = Heard()
+    added = run([lot, other], model, out, heard)
+    assert added.scored == 150
+    assert added.summary["rows"] == 750
+    assert len(log.read_text().splitlines()) == lines + 150
+    assert first.items() < parts(out).items()
+    assert heard.calls[0] == ("started", 750, 600)
+    assert verify(out) == []
+    # The parts of a source that is no longer named stay.
+    assert run(other, model, out).scored == 0
+    assert samples.rows(out).num_rows == 750
+
+
+def test_a_part_that_was_lost_is_scored_again_alone(lot, model, out, serial_rows):
+    run(lot, model, out)
+    kept = parts(out)
+    lost = sorted(kept)[2]
+    (Path(out) / lost).unlink()
+    del kept[lost]
+    assert run(lot, model, out).scored == 100
+    assert kept.items() < parts(out).items()
+    assert samples.rows(out).equals(serial_rows)
+    assert verify(out) == []
+
+
+def test_a_job_killed_before_its_summary_ends_without_scoring(lot, model, out, log):
+    run(lot, model, out)
+    lines = log.read_text()
+    (Path(out) / "_summary.json").unlink()
+    (Path(out) / "_parts.parquet").unlink()
+    again = run(lot, model, out)
+    assert (again.scored, again.summary["rows"]) == (0, 600)
+    assert log.read_text() == lines
+    assert verify(out) == []
+
+
+def test_overwrite_starts_afresh(lot, model, out):
+    run(lot, model, out)
+    before = parts(out)
+    (Path(out) / "notes.txt").write_text("mine")
+    assert run(lot, model, out, shard_size=200, overwrite=True).scored == 600
+    assert len(parts(out)) == 3
+    assert not before.items() & parts(out).items()
+    assert (Path(out) / "notes.txt").read_text() == "mine"
+
+
+@pytest.fixture
+def scoring(lot, model, out, log):
+    """Start the command as a process that stops by itself when it has scored so many images."""
+
+    def begin(cluster, stop_after):
+        options = {
+            "sources": [lot],
+            "model": model,
+            "out": out,
+            "cluster": cluster,
+            "workers": 1 if cluster == "local" else None,
+            "shard_size": 100,
+            "task_images": 200,
+            "max_rejects": "100%",
+        }
+        program = [str(Path(fake_scorer.__file__)), json.dumps(options)]
+        environ = {fake_scorer.LOG: str(log), fake_scorer.STOP_AFTER: str(stop_after)}
+        process = samples.start(program, **environ)
+        samples.wait_for(Path(f"{log}.reached"), process)
+        return process
+
+    return begin
+
+
+@pytest.mark.parametrize("cluster", ["serial", "local"])
+def test_killed_and_started_again_gives_the_same_rows(  # noqa: PLR0917 - fixtures
+    scoring, cluster, lot, model, out, log, serial_rows
+):
+    process = scoring(cluster, 300)
+    process.kill()
+    process.communicate()
+    committed = parts(out)
+    assert 1 <= len(committed) <= 3
+    assert not (Path(out) / "_summary.json").exists()
+    log.write_text("")
+    again = run(lot, model, out)
+    assert again.scored == 600 - 100 * len(committed)
+    assert len(log.read_text().splitlines()) == 540 - 90 * len(committed)
+    assert committed.items() < parts(out).items()
+    assert samples.rows(out).equals(serial_rows)
+    assert verify(out) == []
+
+
+@pytest.mark.parametrize("cluster", ["serial", "local"])
+def test_an_interrupt_leaves_whole_parts(scoring, cluster, lot, model, out, serial_rows):  # noqa: PLR0917
+    process = scoring(cluster, 300)
+    process.send_signal(signal.SIGINT)
+    stderr = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert not [name for name in samples.names(out) if name.endswith(".tmp")]
+    assert 1 <= len(parts(out)) <= 3
+    run(lot, model, out)
+    assert samples.rows(out).equals(serial_rows)
+
+
+# What goes wrong
+
+
+def test_a_write_that_fails_leaves_nothing_and_is_told(lot, model, out, monkeypatch):
+    write = storage.os.fsync
+    calls = itertools.count()
+
+    def failing(descriptor):
+        if "part-" in str(Path(f"/proc/self/fd/{descriptor}").readlink()) and next(calls) == 2:
+            raise OSError(28, "No space left on device")
+        return write(descriptor)
+
+    monkeypatch.setattr(storage.os, "fsync", failing)
+    result = run(lot, model, out, task_images=100)
+    assert result.exit_code is ExitCode.SHARDS_FAILED
+    assert [failure["first"] for failure in result.summary["failures"]] == [200]
+    assert "No space left on device" in result.summary["failures"][0]["error"]
+    assert len(parts(out)) == 5
+    assert not [name for name in samples.names(out) if name.endswith(".tmp")]
+
+
+def test_a_shard_that_failed_with_others_is_tried_again_alone(lot, model, out, serial_rows, monkeypatch):
+    score = fake_scorer.BrightnessScorer.score
+    calls = itertools.count()
+
+    def failing(self, images):
+        if next(calls) == 2:
+            raise OSError(5, "Input/output error")
+        return score(self, images)
+
+    monkeypatch.setattr(fake_scorer.BrightnessScorer, "score", failing)
+    assert run(lot, model, out).exit_code is ExitCode.DONE
+    assert samples.rows(out).equals(serial_rows)
+
+
+def test_a_failing_shard_is_told_and_retried_by_the_same_command(lot, model, out, serial_rows, monkeypatch):
+    score = fake_scorer.BrightnessScorer.score
+    calls = itertools.count()
+
+    def failing(self, images):
+        if next(calls) == 4:
+            raise OSError(5, "Input/output error")
+        return score(self, images)
+
+    monkeypatch.setattr(fake_scorer.BrightnessScorer, "score", failing)
+    heard = Heard()
+    result = run(lot, model, out, heard, task_images=100)
+    assert result.exit_code is ExitCode.SHARDS_FAILED
+    assert not result.summary["complete"]
+    assert result.summary["failed_shards"] == len(result.summary["failures"]) == 1
+    failure = result.summary["failures"][0]
+    assert failure["archive"] == lot
+    assert f"{lot} [{failure['first']}:{failure['stop']}] at member" in failure["error"]
+    assert "OSError: [Errno 5] Input/output error" in failure["error"]
+    assert heard.calls.count(("failed", failure["error"])) == 1
+    assert any("are missing" in line for line in verify(out))
+    monkeypatch.undo()
+    again = run(lot, model, out)
+    assert (again.exit_code, again.scored) == (ExitCode.DONE, 100)
+    assert samples.rows(out).equals(serial_rows)
+    assert verify(out) == []
+
+
+def test_a_source_that_changes_under_the_job_fails_loudly(lot, model, out, tmp_path):
+    source = tmp_path / "lot.tar"
+    source.write_bytes(Path(lot).read_bytes())
+
+    class Touching(Heard):
+        def started(self, *_):
+            os.utime(source, ns=(0, 0))
+
+    result = run(str(source), model, out, Touching())
+    assert result.exit_code is ExitCode.SHARDS_FAILED
+    assert result.summary["failed_shards"] == 6
+    assert "changed since the job was planned" in result.summary["failures"][0]["error"]
+    assert parts(out) == {}
+
+
+def test_too_many_rejects(lot, model, out):
+    assert run(lot, model, out, max_rejects="7%").exit_code is ExitCode.TOO_MANY_REJECTS
+    # 45 of 585 are 7.7 %; a limit decides no row, so the same job ends well under another.
+    assert run(lot, model, out, max_rejects="8%").exit_code is ExitCode.DONE
+    assert run(lot, model, out, max_rejects="44").exit_code is ExitCode.TOO_MANY_REJECTS
+
+
+def test_unknown_parts(model, out, tmp_path, monkeypatch):
+    score = fake_scorer.BrightnessScorer.score
+
+    def lost(self, images):
+        return {**score(self, images), "verdict": ["unknown_part"] * len(images)}
+
+    monkeypatch.setattr(fake_scorer.BrightnessScorer, "score", lost)
+    lot = samples.write_tar(tmp_path / "lot.tar", samples.images(20))
+    assert run(lot, model, out).exit_code is ExitCode.UNKNOWN_PARTS
+
+
+def no_model(tmp_path, **_):
+    (tmp_path / "model.npz").write_bytes(b"no model")
+    return {}, "model.npz: no model of this version"
+
+
+def missing_model(tmp_path, **_):
+    return {"model": str(tmp_path / "none.npz")}, "none.npz: No such file"
+
+
+def missing_source(tmp_path, **_):
+    return {"sources": str(tmp_path / "none.tar")}, "none.tar: no such file"
+
+
+def empty_glob(tmp_path, **_):
+    return {"sources": str(tmp_path / "none*.tar")}, "none*.tar: matches nothing"
+
+
+def foreign_folder(tmp_path, out, **_):
+    Path(out).mkdir()
+    (tmp_path / "out" / "notes.txt").touch()
+    return {}, "out: not empty and not a job folder"
+
+
+def foreign_job_file(out, **_):
+    Path(out).mkdir()
+    (Path(out) / "_job.json").write_text("{}")
+    return {}, "_job.json: not a job file"
+
+
+def out_is_a_file(out, **_):
+    Path(out).touch()
+    return {}, "out: Not a directory"
+
+
+def out_below_the_source(tmp_path, **_):
+    return {"sources": str(tmp_path)}, "lies in the source"
+
+
+def other_setting(lot, model, out, **_):
+    run(lot, model, out)
+    return {"shard_size": 50}, "shard_size was 100, is 50"
+
+
+def other_model(lot, model, out, **_):
+    run(lot, model, out)
+    job = Path(out) / "_job.json"
+    job.write_text(job.read_text().replace(digest(fake_scorer.MODEL), "0" * 32))
+    return {}, f"model was {'0' * 32}, is {digest(fake_scorer.MODEL)}"
+
+
+def changed_source(tmp_path, model, out, **_):
+    source = samples.write_tar(tmp_path / "a.tar", samples.images(10))
+    run(source, model, out)
+    os.utime(source, ns=(0, 0))
+    return {"sources": source}, "a.tar: changed since its rows"
+
+
+def a_job_as_source(lot, model, tmp_path, **_):
+    run(lot, model, str(tmp_path / "first"))
+    return {"sources": str(tmp_path / "first")}, "first: a job folder is no source"
+
+
+def broken_part(lot, model, out, **_):
+    run(lot, model, out)
+    part = Path(out) / min(parts(out))
+    part.write_bytes(part.read_bytes()[:100])
+    (Path(out) / "_parts.parquet").unlink()
+    return {}, f"{part.name}: not a whole part"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        no_model,
+        missing_model,
+        missing_source,
+        empty_glob,
+        foreign_folder,
+        foreign_job_file,
+        out_is_a_file,
+        out_below_the_source,
+        other_setting,
+        other_model,
+        changed_source,
+        a_job_as_source,
+        broken_part,
+    ],
+)
+def test_refuses_in_one_line_and_leaves_the_rows(case, lot, model, out, tmp_path):
+    changes, told = case(lot=lot, model=model, out=out, tmp_path=tmp_path)
+    before = parts(out)
+    with pytest.raises(Refusal) as refused:
+        run(**({"sources": lot, "model": model, "out": out} | changes))
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert parts(out) == before

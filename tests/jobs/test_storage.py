@@ -1,0 +1,120 @@
+import os
+
+import pytest
+import samples
+
+from jobs import storage
+from jobs.errors import Refusal
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("b.tar", "a.tar", "c.zip", ".hidden.tar", "odd[1].tar"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "below").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        (["a.tar"], ["a.tar"]),
+        (["b.tar", "a.tar", "./b.tar", "below/../a.tar"], ["a.tar", "b.tar"]),
+        (["?.tar"], ["a.tar", "b.tar"]),
+        (["*.tar", "a.tar"], ["a.tar", "b.tar", "odd[1].tar"]),
+        ([".h*"], [".hidden.tar"]),
+        (["odd[1].tar"], ["odd[1].tar"]),
+        (["below"], ["below"]),
+        (["b*"], ["b.tar", "below"]),
+    ],
+)
+def test_expands_paths_and_globs(folder, monkeypatch, sources, expected):
+    monkeypatch.chdir(folder)
+    assert storage.expand(sources) == [str(folder / name) for name in expected]
+
+
+def test_expands_file_urls(folder):
+    assert storage.expand([f"file://{folder}/a.tar"]) == [str(folder / "a.tar")]
+
+
+@pytest.mark.parametrize("source", ["none.tar", "none*.tar", "s3://bucket/a.tar", ""])
+def test_refuses_what_is_not_there(folder, monkeypatch, source):
+    monkeypatch.chdir(folder)
+    with pytest.raises(Refusal, match=r"name") as refused:
+        storage.expand([source])
+    assert source in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_identity_changes_with_size_and_time(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    os.utime(path, ns=(0, 1_000_000_007))
+    first = storage.identity(str(path))
+    assert first == "3-1000000007"
+    os.utime(path, ns=(0, 1_000_000_008))
+    second = storage.identity(str(path))
+    path.write_bytes(b"three")
+    os.utime(path, ns=(0, 1_000_000_008))
+    assert len({first, second, storage.identity(str(path))}) == 3
+
+
+def test_a_write_appears_whole(tmp_path):
+    url = str(tmp_path / "file")
+    with storage.writing(url) as file:
+        file.write(b"half")
+        assert storage.list_names(str(tmp_path)) == []
+        file.write(b" and half")
+    assert storage.read(url) == b"half and half"
+    assert samples.names(tmp_path) == ["file"]
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path):
+    url = str(tmp_path / "file")
+    storage.write(url, b"before")
+    writing = storage.writing(url)
+    writing.__enter__().write(b"half")
+    with pytest.raises(OSError, match="full"):
+        writing.gen.throw(OSError("disk full"))
+    assert storage.read(url) == b"before"
+    assert samples.names(tmp_path) == ["file"]
+
+
+def test_unfinished_writes_are_told_by_the_name_they_were_to_have(tmp_path):
+    writing = storage.writing(str(tmp_path / "part-1.parquet"))
+    writing.__enter__()
+    (left,) = storage.list_unfinished(str(tmp_path))
+    assert left[1] == "part-1.parquet"
+    assert left[0] in samples.names(tmp_path)
+    writing.gen.close()
+    assert samples.names(tmp_path) == []
+
+
+def test_a_folder_lists_every_file_once(tmp_path):
+    (tmp_path / "b" / "c").mkdir(parents=True)
+    (tmp_path / "b-first").write_bytes(b"12")
+    (tmp_path / "b" / "c" / "deep").write_bytes(b"1")
+    (tmp_path / "b" / "x").write_bytes(b"123")
+    (tmp_path / "link").symlink_to(tmp_path / "b" / "x")
+    (tmp_path / "linked_folder").symlink_to(tmp_path / "b")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    os.mkfifo(tmp_path / "pipe")
+    listed = storage.list_entries(str(tmp_path))
+    # In the order of the whole names, as a sorted tar has them: "-" comes before "/".
+    assert [(entry.name, entry.regular) for entry in listed] == [
+        ("b-first", True),
+        ("b/c/deep", True),
+        ("b/x", True),
+        ("link", True),
+        ("linked_folder", False),
+        ("nowhere", False),
+        ("pipe", False),
+    ]
+    assert [entry.size for entry in listed[:4]] == [2, 1, 3, 3]
+    assert all(storage.entry(str(tmp_path), entry.name) == entry for entry in listed)
+
+
+def test_names_that_are_not_utf8_can_be_written_down():
+    name = os.fsdecode(b"caf\xe9.jpg")
+    assert storage.printable(name) == "caf\\xe9.jpg"
+    assert storage.printable("café.jpg") == "café.jpg"

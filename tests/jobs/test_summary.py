@@ -1,0 +1,90 @@
+import pytest
+
+from dice_core.tally import Kind, Tally
+from jobs.errors import ExitCode, Refusal
+from jobs.summary import FAILURES_TOLD, Outcome, RejectLimit, Total, counts, exit_code
+
+
+def tally(ok=0, rejected=0, ignored=0, unknown=0):
+    return Tally(
+        [
+            (Kind("a", "bright", "bright", "ok", None, "good"), ok),
+            (Kind("a", None, "bright", "ok", None, "unknown_part"), unknown),
+            (Kind("a", None, None, "rejected", "empty", None), rejected),
+            (Kind("b", None, None, "ignored", "archive_junk", None), ignored),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("limit", "counted", "expected"),
+    [
+        ("1%", tally(ok=99, rejected=1), False),
+        ("1%", tally(ok=98, rejected=2), True),
+        ("1%", tally(ok=0, ignored=50), False),
+        ("0", tally(ok=99, rejected=1), True),
+        ("0%", tally(ok=99, rejected=1), True),
+        ("0", tally(ok=99), False),
+        ("2", tally(ok=1, rejected=2), False),
+        ("2", tally(ok=1, rejected=3), True),
+        ("100%", tally(rejected=5), False),
+        ("2.5%", tally(ok=975, rejected=25), False),
+        ("2.5%", tally(ok=974, rejected=26), True),
+    ],
+)
+def test_reject_limits(limit, counted, expected):
+    assert RejectLimit.parse(limit).exceeded(counted) is expected
+
+
+@pytest.mark.parametrize("text", ["-1", "-1%", "101%", "some", "%", "", "1.5", "nan%", "inf%"])
+def test_refuses_reject_limits_that_are_none(text):
+    with pytest.raises(Refusal, match="--max-rejects"):
+        RejectLimit.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("counted", "failed", "expected"),
+    [
+        (tally(ok=10), False, ExitCode.DONE),
+        (tally(), False, ExitCode.DONE),
+        (tally(ok=4, unknown=1), False, ExitCode.DONE),
+        (tally(ok=3, unknown=1), False, ExitCode.UNKNOWN_PARTS),
+        (tally(ok=1, rejected=1), False, ExitCode.TOO_MANY_REJECTS),
+        (tally(ok=1, rejected=1, unknown=1), False, ExitCode.TOO_MANY_REJECTS),
+        (tally(ok=1, rejected=1, unknown=1), True, ExitCode.SHARDS_FAILED),
+        (tally(), True, ExitCode.SHARDS_FAILED),
+    ],
+)
+def test_the_worst_decides_the_exit_code(counted, failed, expected):
+    assert exit_code(counted, RejectLimit.parse("1%"), shards_failed=failed) is expected
+
+
+def test_counts_rows():
+    assert counts(tally(ok=5, rejected=2, ignored=3, unknown=1)) == {
+        "archives": 2,
+        "rows": 11,
+        "images": 8,
+        "ok": 6,
+        "rejected": 2,
+        "ignored": 3,
+        "good": 5,
+        "anomaly": 0,
+        "unknown_part": 1,
+        "unlabelled": 1,
+        "reasons": {"archive_junk": 3, "empty": 2},
+    }
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 7, 8, 100])
+def test_a_total_is_the_sum(number):
+    tallies = [tally(ok=index, rejected=index % 3) for index in range(number)]
+    assert Total.of(tallies).tally == sum(tallies, Tally())
+
+
+def test_failures_are_counted_all_and_told_in_part():
+    outcome = Outcome()
+    for _ in range(FAILURES_TOLD + 5):
+        outcome.fail(None, "gone")
+    told = outcome.told()
+    assert (told["complete"], told["failed_shards"], len(told["failures"])) == (False, 105, 100)
+    assert told["images_per_second"] is None
