@@ -1,8 +1,11 @@
 """Augmented copies: good images as another capture session would have shown them, in other pose and light."""
 
-import numba
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+
+from dice_core.compiled import compiled
 
 SHIFT = 2 / 128
 """Largest shift along each axis, as a share of the image's longer side."""
@@ -16,9 +19,7 @@ SPOT_RADIUS = (0.12, 0.40)
 """Least and greatest standard deviation of the spot, as a share of the image's longer side."""
 
 
-def augment(
-    images: npt.NDArray[np.uint8], copies: int, rng: np.random.Generator
-) -> npt.NDArray[np.uint8]:
+def augment(images: npt.NDArray[np.uint8], copies: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Draw copies of each image in a little other pose and light.
 
     Parameters
@@ -51,8 +52,8 @@ def augment(
     return drawn
 
 
-@numba.njit(nogil=True, cache=True)
-def _warp(images, copies, pose, light, drawn):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: ANN001, ANN202
+@compiled()
+def _warp(images: Any, copies: int, pose: Any, light: Any, drawn: Any) -> None:
     count, height, width = drawn.shape
     middle_y = np.float32((height - 1) / 2)
     middle_x = np.float32((width - 1) / 2)

@@ -126,10 +126,7 @@ class Bank:
         try:
             arrays = _read_arrays(stream)
             head = json.loads(arrays["head"].tobytes())
-            if head["format"] != FORMAT:
-                raise ValueError(f"its format is {head['format']!r}")
-            if head["version"] != VERSION:
-                raise ValueError(f"it is of version {head['version']}, this program reads version {VERSION}")
+            _check_version(head)
             taught = arrays["taught"].tobytes().hex()
             return cls(
                 image_size=tuple(head["image_size"]),
@@ -151,11 +148,18 @@ class Bank:
             raise ValueError(f"no template bank this program reads: {error}") from error
 
 
+def _check_version(head: Mapping[str, Any]) -> None:
+    if head["format"] != FORMAT:
+        raise ValueError(f"its format is {head['format']!r}")
+    if head["version"] != VERSION:
+        raise ValueError(f"it is of version {head['version']}, this program reads version {VERSION}")
+
+
 def _face(
     number: int, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], size: tuple[int, int]
 ) -> Face:
     own = {name: arrays[f"{name}_{number}"] for name in _FACE_ARRAYS}
-    expected = {name: size for name in _FACE_ARRAYS} | {"components": (len(own["components"]), size[0] * size[1])}
+    expected = dict.fromkeys(_FACE_ARRAYS, size) | {"components": (len(own["components"]), size[0] * size[1])}
     for name, array in own.items():
         if array.shape != expected[name]:
             raise ValueError(f"{name}_{number} has the shape {array.shape}, not {expected[name]}")
@@ -168,7 +172,7 @@ def _face(
 
 
 def _read_arrays(stream: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
-    """Read an npz whose arrays are as large as they claim; numpy alone would allocate first and look later."""
+    """Read an npz whose arrays are as large as they claim; numpy would allocate first and look later."""
     arrays = {}
     with zipfile.ZipFile(stream) as archive:
         entries = archive.infolist()
@@ -185,5 +189,7 @@ def _read_arrays(stream: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
                 wanted = int(np.prod(shape, dtype=object)) * dtype.itemsize
                 if fortran or dtype.hasobject or wanted > entry.file_size:
                     raise ValueError(f"{entry.filename} is not a plain array")
-                arrays[entry.filename.removesuffix(".npy")] = np.frombuffer(member.read(wanted), dtype).reshape(shape)
+                arrays[entry.filename.removesuffix(".npy")] = np.frombuffer(
+                    member.read(wanted), dtype
+                ).reshape(shape)
     return arrays

@@ -43,8 +43,8 @@ _DECODING_ERRORS = (
     *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
     *(LookupError, TypeError, Image.DecompressionBombError),
 )
-_PALETTES, _SIXTEEN_BIT = ("P", "PA"), ("I;16", "I;16B", "I;16L", "I;16N")
-_EIGHT_BIT = (*_PALETTES, "1", "L", "LA", "La", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
+_VIA_RGB, _SIXTEEN_BIT = ("P", "PA", "YCbCr"), ("I;16", "I;16B", "I;16L", "I;16N")
+_EIGHT_BIT = (*_VIA_RGB, "1", "L", "LA", "La", "RGB", "RGBA", "RGBa", "RGBX", "CMYK")
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
 
 # Exif orientations as the axes to swap first, and the directions to reverse then.
@@ -202,8 +202,8 @@ def _read_pixels(data: bytes, shape: tuple[int, int], mode: str = "CMYK") -> Gre
     # Above its own limit Pillow would warn, or raise the DecompressionBombError.
     if shape[0] * shape[1] > (Image.MAX_IMAGE_PIXELS or math.inf):
         return Reason.TOO_LARGE
-    # A palette may hold alpha, of which a conversion to L would warn.
-    wanted = None if mode in _SIXTEEN_BIT else "RGBA" if mode in _PALETTES else "L"
+    # To L, Pillow would take the Y as it is, and warn of a palette with alpha.
+    wanted = None if mode in _SIXTEEN_BIT else "RGBA" if mode in _VIA_RGB else "L"
     try:
         pixels = iio.imread(data, plugin="pillow", index=0, mode=wanted)
     except _DECODING_ERRORS as error:

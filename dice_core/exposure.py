@@ -1,4 +1,4 @@
-"""Evens the light of a photograph: one gain to a reference level, and a ceiling above which highlights are cut.
+"""Evens the light of a photograph: one gain to a reference level, and a ceiling that cuts highlights.
 
 A reflection is brighter than anything the part itself shows, moves with the light and says nothing about
 the part. Cut at the level of the part's own brightest surface it is gone, while everything darker than that
@@ -6,10 +6,12 @@ surface, which is where dirt, scratches and missing print show, stays as it was.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from dice_core.compiled import compiled
 
 LEVEL_QUANTILE = 0.8
 CONTRAST_KEPT = 0.99
@@ -49,7 +51,11 @@ class Exposure:
         values = mean[part].astype(np.float64)
         level = float(np.quantile(values, LEVEL_QUANTILE))
         wanted = CONTRAST_KEPT * values.var()
-        kept = (ceiling for ceiling in np.linspace(level, values.max(), 32) if np.minimum(values, ceiling).var() >= wanted)
+        kept = (
+            ceiling
+            for ceiling in np.linspace(level, values.max(), 32)
+            if np.minimum(values, ceiling).var() >= wanted
+        )
         return cls(level=level, ceiling=HEADROOM * float(next(kept, values.max())))
 
 
@@ -77,8 +83,8 @@ def even(
     return evened
 
 
-@numba.njit(nogil=True, cache=True)
-def _even(images, part, quantile, level, ceiling, evened):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: ANN001, ANN202
+@compiled()
+def _even(images: Any, part: Any, quantile: float, level: float, ceiling: float, evened: Any) -> None:
     count, height, width = images.shape
     table = np.empty(256, np.float32)
     histogram = np.empty(256, np.int64)

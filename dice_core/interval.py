@@ -16,9 +16,7 @@ FEWEST_PARTS = 10
 COVERAGE = 0.95
 
 
-def group_confusions(
-    bad: Truth, called: Truth, group: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def group_confusions(bad: Truth, called: Truth, group: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Count tp, fp, fn and tn per group: arrays of (N,) to (G, 4)."""
     kind = np.where(bad, np.where(called, 0, 2), np.where(called, 1, 3))
     _, dense = np.unique(group, return_inverse=True)
@@ -55,7 +53,7 @@ def intervals(
     shares = np.full(len(counts), 1 / len(counts))
     drawn = [Confusion(*map(int, rng.multinomial(len(counts), shares) @ counts)) for _ in range(DRAWS)]
     tail = (1 - COVERAGE) / 2
-    bounds = {}
+    bounds: dict[str, tuple[float, float] | None] = {}
     for name in names:
         values = [value for confusion in drawn if (value := getattr(confusion, name)) is not None]
         low, high = np.quantile(values, [tail, 1 - tail])

@@ -1,29 +1,25 @@
-"""Learns a template bank from good images, and judges them by folds of the bank that never saw them."""
+"""Learns faces from good images: mean, variation templates and the spread of what those leave unexplained."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage.filters import threshold_otsu
-from skimage.morphology import convex_hull_image
 from threadpoolctl import threadpool_limits
 
 from dice_core.augment import augment
-from dice_core.bank import Bank, Face
+from dice_core.bank import Face
 from dice_core.exposure import Exposure, even
+from dice_core.part import find_part
 from dice_core.residual import rebuild
 from dice_core.sample import Sample
-from dice_core.score import Columns, Scorer, resize
+from dice_core.score import resize
 
 SPREAD_FLOOR = 0.02 * 255
 """Grey levels below which a spread is not believed: what sensor noise and JPEG leave anywhere."""
-
-MARGIN = 2 / 128
-"""How much of the part's outline is left out, as a share of the longer side: it moves with the crop."""
 
 
 @dataclass(frozen=True)
@@ -61,54 +57,54 @@ class Learning:
 
 
 @dataclass(frozen=True)
-class CrossFit:
-    """Score columns of images by folds of the bank that were not taught with them.
+class Lesson:
+    """One face learnt, whole and without each fold.
 
     Attributes
     ----------
-    good, good_labels
-        Columns of the good images and their faces, in the order of faces and samples.
+    face
+        Learnt from all its images.
+    without
+        Per fold, the face learnt from the other folds' images.
+    fold_of
+        The fold of each image, (N,).
     shifted
-        Columns of one augmented copy of each good image: what another day's light and pose do to the scores.
-    bad
-        Columns of the defective images.
+        One augmented copy of each image, uint8 (N, H, W): what another day's light and pose would have shown.
+    held_out
+        Whether the spread is of residuals that no bank was taught with; False where there were too few runs.
     """
 
-    good: Columns
-    good_labels: npt.NDArray[np.str_]
-    shifted: Columns
-    bad: Columns
+    face: Face
+    without: tuple[Face, ...]
+    fold_of: npt.NDArray[np.int64]
+    shifted: npt.NDArray[np.uint8]
+    held_out: bool
 
 
 def learn(
     samples: Mapping[str, Sample],
-    bad: Sample,
     learning: Learning,
     *,
     threads: int = 1,
-    progress: Callable[[str], None] = lambda step: None,
-) -> tuple[tuple[Face, ...], CrossFit]:
-    """Learn every face and cross-fit the scores of the images that taught it.
+    progress: Callable[[str], None] = lambda face: None,
+) -> tuple[Lesson, ...]:
+    """Learn every face.
 
     Parameters
     ----------
     samples
         Per face, its good images, uint8 (N, H, W), one shape for all.
-    bad
-        Defective images of any face; they teach the bank nothing.
     learning
         How to learn.
     threads
         Faces learnt at once, each on one core.
     progress
-        Told the name of each step as it ends.
+        Told the name of each face as it is learnt.
 
     Returns
     -------
-    faces
-        The bank's faces, in the order of `samples`.
-    CrossFit
-        Scores without verdicts' thresholds: NCC floor and threshold are the caller's to choose from them.
+    tuple of Lesson
+        In the order of `samples`.
 
     Raises
     ------
@@ -118,31 +114,18 @@ def learn(
     if not samples or not all(len(sample) for sample in samples.values()):
         raise ValueError("every face needs at least one image, and there must be a face")
 
-    def learn_one(item: tuple[int, tuple[str, Sample]]) -> _Lesson:
+    def learn_one(item: tuple[int, tuple[str, Sample]]) -> Lesson:
         number, (name, sample) = item
-        rng = np.random.default_rng([learning.seed, number])
-        lesson = _learn_face(name, sample, learning, rng)
+        lesson = _learn_face(name, sample, learning, np.random.default_rng([learning.seed, number]))
         progress(name)
         return lesson
 
     # Faces are independent, so threads beat BLAS's own; the limit also makes the sums repeatable.
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        lessons = list(pool.map(learn_one, enumerate(samples.items())))
-        lessons = _lend_spread(lessons)
-        crossfit = _cross_fit(samples, lessons, bad, learning, pool)
-    return tuple(lesson.face for lesson in lessons), crossfit
+        return _lend_spread(list(pool.map(learn_one, enumerate(samples.items()))))
 
 
-@dataclass(frozen=True)
-class _Lesson:
-    face: Face
-    folds: tuple[Face, ...]
-    fold_of: npt.NDArray[np.int64]
-    copy: npt.NDArray[np.uint8]
-    held_out: bool
-
-
-def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Generator) -> _Lesson:
+def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Generator) -> Lesson:
     images = resize(sample.images, learning.size)
     fold_of = sample.folds(learning.folds)
     held_out = len(set(fold_of.tolist())) == learning.folds
@@ -170,34 +153,13 @@ def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Ge
         fold_faces.append(replace(whole, mean=fold_mean, centre=centre, components=components))
     centre, components = _principal(flat, gram, np.ones(len(flat), bool), learning.components, rng)
     spread = spreads.close()
-    return _Lesson(
-        face=replace(whole, centre=centre.reshape(mean.shape), components=components, **spread),
-        folds=tuple(replace(face, **spread) for face in fold_faces),
+    return Lesson(
+        face=spread.lay_on(replace(whole, centre=centre.reshape(mean.shape), components=components)),
+        without=tuple(map(spread.lay_on, fold_faces)),
         fold_of=fold_of,
-        copy=copies[:: learning.copies] if learning.copies else images,
+        shifted=copies[:: learning.copies] if learning.copies else images,
         held_out=held_out,
     )
-
-
-def find_part(mean: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Tell the part from the ground in a mean template, (H, W) bool.
-
-    The ground is what the corners show, by Otsu's threshold (IEEE Trans. SMC 9, 1979); the part is the convex
-    hull of the rest less a thin rim. Where corners disagree or the part would be less than a quarter of the
-    frame, the whole frame less the rim is the part: looking at too much costs a little, at too little a defect.
-    """
-    rim = max(1, round(MARGIN * max(mean.shape)))
-    frame = np.zeros(mean.shape, bool)
-    frame[rim:-rim, rim:-rim] = True
-    if np.ptp(mean) < 1:
-        return frame
-    bright = mean > threshold_otsu(mean)
-    corners = {bool(bright[y, x]) for y in (0, -1) for x in (0, -1)}
-    if len(corners) > 1:
-        return frame
-    hull = convex_hull_image(bright != corners.pop())
-    part: npt.NDArray[np.bool_] = ndimage.binary_erosion(hull, iterations=rim) & frame
-    return part if part.mean() >= 0.25 else frame  # noqa: PLR2004
 
 
 class _Spreads:
@@ -212,32 +174,40 @@ class _Spreads:
             self._squares[side] += np.square(residual, where=kept, out=np.zeros_like(residual)).sum(axis=0)
             self._counts[side] += kept.sum(axis=0)
 
-    def close(self) -> dict[str, npt.NDArray[np.float32]]:
+    def close(self) -> "_Spread":
         """Root mean squares, smoothed as neighbouring pixels share their causes, and not under the floor."""
         mean = self._squares / np.maximum(self._counts, 1)
         smooth = np.sqrt(ndimage.gaussian_filter(mean, (0, 1, 1)))
-        dark, bright = np.maximum(smooth, SPREAD_FLOOR).astype(np.float32)
-        return {"spread_dark": dark, "spread_bright": bright}
+        return _Spread(*np.maximum(smooth, SPREAD_FLOOR).astype(np.float32))
 
 
-def _lend_spread(lessons: Sequence[_Lesson]) -> list[_Lesson]:
+class _Spread(NamedTuple):
+    dark: npt.NDArray[np.float32]
+    bright: npt.NDArray[np.float32]
+
+    def lay_on(self, face: Face) -> Face:
+        return replace(face, spread_dark=self.dark, spread_bright=self.bright)
+
+
+def _lend_spread(lessons: Sequence[Lesson]) -> tuple[Lesson, ...]:
     """Let faces with too few runs to know their spread use at least the others' median one."""
     known = [lesson.face for lesson in lessons if lesson.held_out]
     if not known:
-        return list(lessons)
-    typical = {
-        name: np.median([getattr(face, name) for face in known], axis=0).astype(np.float32)
-        for name in ("spread_dark", "spread_bright")
-    }
+        return tuple(lessons)
+    dark = np.median([face.spread_dark for face in known], axis=0).astype(np.float32)
+    bright = np.median([face.spread_bright for face in known], axis=0).astype(np.float32)
 
     def lend(face: Face) -> Face:
-        return replace(face, **{name: np.maximum(getattr(face, name), typical[name]) for name in typical})
+        return _Spread(np.maximum(face.spread_dark, dark), np.maximum(face.spread_bright, bright)).lay_on(
+            face
+        )
 
-    return [
-        lesson if lesson.held_out
-        else replace(lesson, face=lend(lesson.face), folds=tuple(map(lend, lesson.folds)))
+    return tuple(
+        lesson
+        if lesson.held_out
+        else replace(lesson, face=lend(lesson.face), without=tuple(map(lend, lesson.without)))
         for lesson in lessons
-    ]
+    )
 
 
 def _gram(flat: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -270,41 +240,5 @@ def _principal(
     leading = np.argsort(values)[::-1][:count]
     leading = leading[values[leading] > 1e-6 * max(float(values.max()), 1e-6)]
     weights = (basis @ vectors[:, leading]).astype(np.float32)
-    components, _ = np.linalg.qr(((rows - centre).T @ weights))
+    components, _ = np.linalg.qr((rows - centre).T @ weights)
     return centre, np.ascontiguousarray(components.T)
-
-
-def _cross_fit(
-    samples: Mapping[str, Sample],
-    lessons: Sequence[_Lesson],
-    bad: Sample,
-    learning: Learning,
-    pool: ThreadPoolExecutor,
-) -> CrossFit:
-    """Score each fold's good images, their copies and its share of the bad ones by the bank without the fold."""
-    names = list(samples)
-    labels = np.concatenate([np.full(len(lesson.fold_of), name) for name, lesson in zip(names, lessons, strict=True)])
-    images = np.concatenate([resize(sample.images, learning.size) for sample in samples.values()])
-    copies = np.concatenate([lesson.copy for lesson in lessons])
-    fold_of = np.concatenate([lesson.fold_of for lesson in lessons])
-    bad_images = resize(bad.images, learning.size)
-    bad_fold_of = bad.folds(learning.folds) if len(bad) else np.empty(0, np.int64)
-
-    def one_fold(fold: int) -> list[tuple[npt.NDArray[np.intp], Columns]]:
-        faces = tuple(lesson.folds[fold] for lesson in lessons)
-        scorer = Scorer(Bank(learning.size, learning.size, faces, (), -1.0, {"defect_score": np.inf}, frozenset()))
-        chosen = [np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of == fold), np.flatnonzero(bad_fold_of == fold)]
-        return [
-            (where, scorer.score(stack[where]))
-            for where, stack in zip(chosen, (images, copies, bad_images), strict=True)
-        ]
-
-    scored = list(pool.map(one_fold, range(learning.folds)))
-    good, shifted, bad_columns = (_put_together([fold[part] for fold in scored]) for part in range(3))
-    return CrossFit(good, labels, shifted, bad_columns)
-
-
-def _put_together(pieces: Sequence[tuple[npt.NDArray[np.intp], Columns]]) -> Columns:
-    order = np.argsort(np.concatenate([where for where, _ in pieces]))
-    names: Any = pieces[0][1].keys()
-    return {name: np.concatenate([columns[name] for _, columns in pieces])[order] for name in names}

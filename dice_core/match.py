@@ -180,7 +180,7 @@ def _normalised(images: NDArray[Any]) -> NDArray[np.float32]:
     if images.dtype != np.uint8:
         # Float images may vary by less than the first mean's rounding; the second mean has their own scale.
         rows -= rows.mean(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
-    length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    length = np.sqrt(np.matmul(rows[:, None, :], rows[:, :, None])[:, 0, 0])
     rows *= np.divide(1, length, out=np.zeros_like(length), where=length != 0)[:, None]
     return rows
 

@@ -5,15 +5,16 @@ principal components (Turk and Pentland, "Eigenfaces for recognition", 1991). A 
 variations of good parts, so it stays in the difference.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from dice_core.compiled import compiled
+
 SMOOTHING = 1.5 / 128
-"""Standard deviation of the Gaussian that gathers a defect's evidence, as a share of the image's longer side."""
+"""Standard deviation of the Gaussian that gathers a defect's evidence, in shares of the longer side."""
 
 REGION_SHARE = 0.5
 """A defect's region is where the smoothed square is at least this share of its peak."""
@@ -50,7 +51,8 @@ def rebuild(
         float32 (N, H, W), in the units of `images`.
     """
     centred = (images - centre).reshape(len(images), -1)
-    return (centred @ components.T @ components).reshape(images.shape) + centre
+    explained = np.asarray(centred @ components.T @ components, np.float32)
+    return explained.reshape(images.shape) + centre
 
 
 def smooth_squares(
@@ -82,12 +84,12 @@ def gaussian_kernel(sigma: float) -> npt.NDArray[np.float32]:
     """Sample a Gaussian of standard deviation `sigma` pixels out to 3 sigma; its sum is 1."""
     radius = max(1, round(3 * sigma))
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    return (weights / weights.sum()).astype(np.float32)
+    return np.asarray(weights / weights.sum(), np.float32)
 
 
 def peak(maps: npt.NDArray[np.float32], part: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Take the root of each evidence map's highest value inside the part, (N,): the defect score."""
-    return np.sqrt(maps[:, part].max(axis=1))
+    return np.asarray(np.sqrt(maps[:, part].max(axis=1, initial=0)))
 
 
 def locate(maps: npt.NDArray[np.float32], part: npt.NDArray[np.bool_]) -> Defect:
@@ -121,13 +123,13 @@ def locate(maps: npt.NDArray[np.float32], part: npt.NDArray[np.bool_]) -> Defect
     return Defect(peak(maps, part), *found.T)
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
-def _smooth_squares(residual, per_dark, per_bright, kernel, maps):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: ANN001, ANN202
+@compiled(fastmath={"contract"})
+def _smooth_squares(residual: Any, per_dark: Any, per_bright: Any, kernel: Any, maps: Any) -> None:
     count, height, width = residual.shape
     radius = kernel.size // 2
     # Zeros around the image: nothing is known there, so nothing is held against it.
     padded = np.zeros((height + 2 * radius, width + 2 * radius), np.float32)
-    rows = np.zeros((height, width + 2 * radius), np.float32)
+    rows = np.empty(width + 2 * radius, np.float32)
     for n in range(count):
         for y in range(height):
             for x in range(width):
@@ -135,15 +137,9 @@ def _smooth_squares(residual, per_dark, per_bright, kernel, maps):  # type: igno
                 value *= per_dark[y, x] if value < 0 else per_bright[y, x]
                 padded[y + radius, x + radius] = value * value
         for y in range(height):
-            rows[y, :] = 0
+            rows[:] = 0
             for k in range(kernel.size):
-                weight = kernel[k]
-                for x in range(width + 2 * radius):
-                    rows[y, x] += weight * padded[y + k, x]
-        for y in range(height):
-            for x in range(width):
-                maps[n, y, x] = 0
+                rows += kernel[k] * padded[y + k]
+            maps[n, y] = 0
             for k in range(kernel.size):
-                weight = kernel[k]
-                for x in range(width):
-                    maps[n, y, x] += weight * rows[y, x + k]
+                maps[n, y] += kernel[k] * rows[k : k + width]

@@ -87,4 +87,4 @@ SCHEMA = pa.schema(
         pa.field("verdict", pa.string()),
     ]
 )
-"""The columns of a row. Sizes and offsets in bytes, boxes and areas in pixels of the photograph as it is stored."""
+"""The columns of a row. Sizes and offsets in bytes, boxes and areas in pixels of the stored photograph."""

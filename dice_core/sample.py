@@ -42,7 +42,7 @@ class Sample:
         return len(self.images)
 
     def folds(self, count: int) -> npt.NDArray[np.int64]:
-        """Number the fold, 0 to `count` - 1, of each image, (N,)."""
+        """Divide the images into `count` folds: the number of each image's, (N,)."""
         _, dense = np.unique(self.runs, return_inverse=True)
         return dense % count
 

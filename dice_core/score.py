@@ -21,7 +21,7 @@ NO_RUNNER_UP = 0.0
 
 
 def resize(images: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Bring images, uint8 (N, H, W), to `size` (height, width) with anti-aliasing; equal sizes are untouched."""
+    """Bring images, uint8 (N, H, W), to `size` (height, width) with anti-aliasing, if it is another."""
     if images.shape[1:] == size:
         return images
     resized = np.empty((len(images), *size), np.uint8)
@@ -112,7 +112,11 @@ class Scorer:
         return tuple(
             np.rint(value * factor).astype(np.int32)
             for value, factor in (
-                (x, across), (y, down), (width, across), (height, down), (area, across * down)
+                (x, across),
+                (y, down),
+                (width, across),
+                (height, down),
+                (area, across * down),
             )
         )
 

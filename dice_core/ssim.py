@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 Window = Literal["gaussian", "uniform"]
 
 _REACH = 5  # the wider window's radius; the narrower one has weight zero beyond its own
-_STRIP = 128  # columns filtered at a time
-_STRIDE = 144  # a strip's row with its margins: a constant distance between taps is what lets loops vectorise
-_CHUNK = 16  # images whose maps or reference statistics are in memory only while they are needed
+_STRIP = 128  # columns filtered at a time, so that the rows in use stay in the nearest cache
+_STRIDE = 144  # of their rows, margins included: constant, or the loops over taps would not vectorise
+_CHUNK = 8  # images of which maps and statistics are in memory that need not stay
 _C1 = (0.01 * 255) ** 2
 _C2 = (0.03 * 255) ** 2
 
@@ -52,7 +52,9 @@ _KERNELS = {
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile at the first call and keep the code, where numba finds a folder to keep it in."""
-    # Of fast math only the fused multiply-add: nothing is assumed finite, no sum reordered.
+    # Of fast math only the fused multiply-add: nothing is assumed finite, no sum reordered. All else is
+    # float64, because variances are small differences of large squares: in float32 bright plain areas
+    # come out wrong by up to 2e-4.
     compile_it = partial(njit, nogil=True, fastmath={"contract"}, error_model="numpy")
     compiled: Callable[..., Any]
     try:
@@ -70,43 +72,26 @@ def _mirrored(index: int, length: int) -> int:
 
 
 @_compiled
-def _copy(source: Any, target: Any) -> None:
-    for column in range(len(source)):
-        target[column] = source[column]
+def _copy(pixels: Any, left: int, line: Any) -> None:
+    """Copy a row of the image, from `left` on, between margins that mirror the image's edges."""
+    middle, source = line[_REACH:-_REACH], pixels[left:]
+    for column in range(len(middle)):
+        middle[column] = source[column]
+    for margin in range(_REACH):
+        line[margin] = pixels[_mirrored(left + margin - _REACH, len(pixels))]
+        line[-1 - margin] = pixels[_mirrored(left + len(middle) + _REACH - 1 - margin, len(pixels))]
 
 
 @_compiled
-def _add(source: Any, target: Any) -> None:
-    for column in range(len(source)):
-        target[column] += source[column]
+def _multiply(one: Any, other: Any, product: Any) -> None:
+    for column in range(len(one)):
+        product[column] = one[column] * other[column]
 
 
 @_compiled
-def _multiply(plain: Any, square: Any, product: Any) -> None:
-    for column in range(len(plain)):
-        square[column] = plain[column] * plain[column]
-        product[column] *= plain[column]
-
-
-@_compiled
-def _fill(image: Any, other: Any, left: int, width: int, planes: Any) -> None:
-    """Lay out a strip: the image, its square, its product with the other image, mirrored at the edges."""
-    # In float64, for covariances are small differences of large means.
-    plain, square, product = planes
-    height, whole = image.shape
-    for padded in range(height + 2 * _REACH):
-        pixels, others = image[_mirrored(padded - _REACH, height)], other[_mirrored(padded - _REACH, height)]
-        start = padded * _STRIDE
-        for column in range(-_REACH, 0):
-            plain[start + _REACH + column] = pixels[_mirrored(left + column, whole)]
-            product[start + _REACH + column] = others[_mirrored(left + column, whole)]
-        for column in range(width, width + _REACH):
-            plain[start + _REACH + column] = pixels[_mirrored(left + column, whole)]
-            product[start + _REACH + column] = others[_mirrored(left + column, whole)]
-        _copy(pixels[left : left + width], plain[start + _REACH :])
-        _copy(others[left : left + width], product[start + _REACH :])
-        end = start + width + 2 * _REACH
-        _multiply(plain[start:end], square[start:end], product[start:end])
+def _add(values: Any, sums: Any) -> None:
+    for column in range(len(sums)):
+        sums[column] += values[column]
 
 
 @_compiled
@@ -122,34 +107,52 @@ def _tap(values: Any, at: int, step: int, weights: Any) -> Any:
 
 
 @_compiled
-def _filter_row(plane: Any, row: int, weights: Any, down: Any, result: Any) -> None:
-    """Write the windowed means around a strip's row; `down` is scratch for a row with its margins."""
-    # Slices start at zero so that the compiler sees no negative index, which it could not vectorise.
-    above = plane[row * _STRIDE :]
-    for column in range(len(result) + 2 * _REACH):
-        down[column] = _tap(above, column, _STRIDE, weights)
-    for column in range(len(result)):
-        result[column] = _tap(down, column, 1, weights)
+def _across(line: Any, weights: Any, filtered: Any) -> None:
+    for column in range(len(filtered)):
+        filtered[column] = _tap(line, column, 1, weights)
 
 
 @_compiled
-def _scratch(height: int) -> Any:
-    size = (height + 2 * _REACH) * _STRIDE
-    return (np.empty(size), np.empty(size), np.empty(size)), np.empty(_STRIDE)
+def _down(plane: Any, weights: Any, filtered: Any) -> None:
+    for column in range(len(filtered)):
+        filtered[column] = _tap(plane, column, _STRIDE, weights)
 
 
 @_compiled
 def _statistics(images: Any, weights: Any, mean: Any, square: Any) -> None:
     """Filter images and their squares."""
     count, height, whole = images.shape
-    planes, down = _scratch(height)
+    size = (height + 2 * _REACH) * _STRIDE
+    u, uu = np.empty(size), np.empty(size)
+    x, xx = np.empty(_STRIDE), np.empty(_STRIDE)
     for index in range(count):
         for left in range(0, whole, _STRIP):
             right = min(left + _STRIP, whole)
-            _fill(images[index], images[index], left, right - left, planes)
+            strip = right - left + 2 * _REACH
+            for row in range(height + 2 * _REACH):
+                begin, end = row * _STRIDE, row * _STRIDE + right - left
+                _copy(images[index, _mirrored(row - _REACH, height)], left, x[:strip])
+                _multiply(x[:strip], x[:strip], xx[:strip])
+                _across(x[:strip], weights, u[begin:end])
+                _across(xx[:strip], weights, uu[begin:end])
             for row in range(height):
-                _filter_row(planes[0], row, weights, down, mean[index, row, left:right])
-                _filter_row(planes[1], row, weights, down, square[index, row, left:right])
+                _down(u[row * _STRIDE :], weights, mean[index, row, left:right])
+                _down(uu[row * _STRIDE :], weights, square[index, row, left:right])
+
+
+@_compiled
+def _compare_row(filtered: Any, other: Any, kernel: Any, similar: Any) -> None:
+    """Filter the strip downwards at one row and close the formula there."""
+    (u, uu, uv), (v, vv) = filtered, other
+    weights, _, covariance = kernel
+    for column in range(len(similar)):
+        mean, reference = _tap(u, column, _STRIDE, weights), v[column]
+        product, power = mean * reference, mean * mean + reference * reference
+        both = covariance * (_tap(uu, column, _STRIDE, weights) + vv[column] - power)
+        joint = covariance * (_tap(uv, column, _STRIDE, weights) - product)
+        # The differences are taken; what is left to do loses nothing in float32.
+        numerator = np.float32(2 * product + _C1) * np.float32(2 * joint + _C2)
+        similar[column] = numerator / (np.float32(power + _C1) * np.float32(both + _C2))
 
 
 @_compiled
@@ -157,27 +160,34 @@ def _similarity(images: Any, reference: Any, which: Any, kernel: Any, result: An
     """Write the map of each image, and its mean without the border."""
     count, height, whole = images.shape
     others, means, squares = reference
-    weights, border, covariance = kernel
+    weights, border, _ = kernel
     mean, maps = result
-    planes, down = _scratch(height)
-    strip, sums = np.empty((3, _STRIP)), np.empty(whole)
+    size = (height + 2 * _REACH) * _STRIDE
+    u, uu, uv = np.empty(size), np.empty(size), np.empty(size)
+    x, y, xx, xy = np.empty(_STRIDE), np.empty(_STRIDE), np.empty(_STRIDE), np.empty(_STRIDE)
+    sums = np.empty(whole)
     for index in range(count):
+        own = which[index]
         sums[:] = 0
         for left in range(0, whole, _STRIP):
             right = min(left + _STRIP, whole)
-            u, uu, uv = strip[0, : right - left], strip[1, : right - left], strip[2, : right - left]
-            _fill(images[index], others[which[index]], left, right - left, planes)
+            strip = right - left + 2 * _REACH
+            for row in range(height + 2 * _REACH):
+                begin, end = row * _STRIDE, row * _STRIDE + right - left
+                source = _mirrored(row - _REACH, height)
+                _copy(images[index, source], left, x[:strip])
+                _copy(others[own, source], left, y[:strip])
+                _multiply(x[:strip], x[:strip], xx[:strip])
+                _multiply(x[:strip], y[:strip], xy[:strip])
+                _across(x[:strip], weights, u[begin:end])
+                _across(xx[:strip], weights, uu[begin:end])
+                _across(xy[:strip], weights, uv[begin:end])
             for row in range(height):
-                _filter_row(planes[0], row, weights, down, u)
-                _filter_row(planes[1], row, weights, down, uu)
-                _filter_row(planes[2], row, weights, down, uv)
-                v, vv = means[which[index], row, left:right], squares[which[index], row, left:right]
+                other = means[own, row, left:right], squares[own, row, left:right]
                 similar = maps[index, row, left:right]
-                for column in range(right - left):
-                    product, power = u[column] * v[column], u[column] * u[column] + v[column] * v[column]
-                    both = covariance * (uu[column] + vv[column] - power)
-                    joint = covariance * (uv[column] - product)
-                    similar[column] = (2 * product + _C1) * (2 * joint + _C2) / ((power + _C1) * (both + _C2))
+                _compare_row(
+                    (u[row * _STRIDE :], uu[row * _STRIDE :], uv[row * _STRIDE :]), other, kernel, similar
+                )
                 if border <= row < height - border:
                     _add(similar, sums[left:right])
         inside = sums[border : whole - border]
@@ -248,11 +258,10 @@ def ssim(
         If the arrays are not of these shapes and types, differ in shape, or are smaller than the window; if
         the window is unknown.
     """
-    images, references = _pairs(images, references, window)
-    mean, maps = np.empty(len(images), np.float32), np.empty(images.shape, np.float32)
-    for part in _chunks(len(images)):
-        reference = Reference.of(references[part], window)
-        _compare(images[part], reference, np.arange(len(reference.images)), mean[part], maps[part])
+    pairs = _Pairs(images, references, window)
+    mean, maps = np.empty(len(pairs.images), np.float32), np.empty(pairs.images.shape, np.float32)
+    for part in _chunks(len(mean)):
+        pairs.compare(part, mean[part], maps[part])
     return mean, maps
 
 
@@ -279,9 +288,9 @@ def ssim_map(
     ValueError
         As `ssim`, or if an index has no reference image.
     """
-    images, which = _assigned(images, reference, which)
-    mean, maps = np.empty(len(images), np.float32), np.empty(images.shape, np.float32)
-    _compare(images, reference, which, mean, maps)
+    assigned = _Assigned(images, reference, which)
+    mean, maps = np.empty(len(assigned.images), np.float32), np.empty(assigned.images.shape, np.float32)
+    assigned.compare(slice(None), mean, maps)
     return mean, maps
 
 
@@ -310,30 +319,98 @@ def ssim_scores(
     ValueError
         As `ssim_map`, or if `low` is not a fraction.
     """
+    return _scores(_Assigned(images, reference, which), low)
+
+
+def ssim_pair_scores(
+    images: NDArray[Any], references: NDArray[Any], window: Window = "gaussian", low: float = 0.01
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Summarise what `ssim` would return, without its maps in memory.
+
+    Parameters
+    ----------
+    images, references, window
+        As `ssim`.
+    low : float
+        As `ssim_scores`.
+
+    Returns
+    -------
+    mean, lowest : float32 arrays (N,)
+        As `ssim_scores`.
+
+    Raises
+    ------
+    ValueError
+        As `ssim`, or if `low` is not a fraction.
+    """
+    return _scores(_Pairs(images, references, window), low)
+
+
+class _Assigned:
+    """Images, each with its index into a reference."""
+
+    def __init__(self, images: NDArray[Any], reference: Reference, which: NDArray[np.integer[Any]]) -> None:
+        self.images = _stack(images, "images", reference.window)
+        self.kernel = _KERNELS[reference.window]
+        self._reference = (reference.images, reference.mean, reference.square)
+        which = np.asarray(which)
+        count, height, width = reference.images.shape
+        if self.images.shape[1:] != (height, width):
+            raise ValueError(
+                f"images of {self.images.shape[1]}x{self.images.shape[2]} do not match references of "
+                f"{height}x{width}"
+            )
+        if which.shape != self.images.shape[:1] or not np.issubdtype(which.dtype, np.integer):
+            raise ValueError(
+                f"which is {which.dtype} of shape {which.shape}, not one integer for each of "
+                f"{len(self.images)} images"
+            )
+        outside = which[(which < 0) | (which >= count)]
+        if outside.size:
+            raise ValueError(f"which holds {outside[0]}, and there are {count} references")
+        self._which = which.astype(np.intp)
+
+    def compare(self, part: slice, mean: NDArray[np.float32], maps: NDArray[np.float32]) -> None:
+        _similarity(self.images[part], self._reference, self._which[part], tuple(self.kernel), (mean, maps))
+
+
+class _Pairs:
+    """Images, each with a reference of its own, whose statistics are of no use to the next."""
+
+    def __init__(self, images: NDArray[Any], references: NDArray[Any], window: str) -> None:
+        self.images = _stack(images, "images", window)
+        self.kernel = _KERNELS[window]
+        self._references = _stack(references, "references", window).astype(np.float32, copy=False)
+        if self.images.shape != self._references.shape:
+            raise ValueError(
+                f"images of shape {self.images.shape} do not pair with references of {self._references.shape}"
+            )
+        self._mean, self._square = np.empty((2, min(_CHUNK, len(self.images)), *self.images.shape[1:]))
+
+    def compare(self, part: slice, mean: NDArray[np.float32], maps: NDArray[np.float32]) -> None:
+        references = self._references[part]
+        own, square = self._mean[: len(references)], self._square[: len(references)]
+        _statistics(references, self.kernel.weights, own, square)
+        which = np.arange(len(references))
+        _similarity(self.images[part], (references, own, square), which, tuple(self.kernel), (mean, maps))
+
+
+def _scores(comparison: _Assigned | _Pairs, low: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Compare a few images at a time and keep the mean and the low rank of their maps."""
     if not 0 <= low <= 1:
         raise ValueError(f"low is {low}, not in [0, 1]")
-    images, which = _assigned(images, reference, which)
-    mean, lowest = np.empty(len(images), np.float32), np.empty(len(images), np.float32)
-    border = _KERNELS[reference.window].radius
-    maps = np.empty((min(_CHUNK, len(images)), *images.shape[1:]), np.float32)
-    for part in _chunks(len(images)):
-        chunk = maps[: len(images[part])]
-        _compare(images[part], reference, which[part], mean[part], chunk)
+    count, height, width = comparison.images.shape
+    border = comparison.kernel.radius
+    rank = int(low * ((height - 2 * border) * (width - 2 * border) - 1))
+    mean, lowest = np.empty(count, np.float32), np.empty(count, np.float32)
+    maps = np.empty((min(_CHUNK, count), height, width), np.float32)
+    for part in _chunks(count):
+        chunk = maps[: len(mean[part])]
+        comparison.compare(part, mean[part], chunk)
         inside = chunk[:, border:-border, border:-border].reshape(len(chunk), -1)
-        rank = int(low * (inside.shape[1] - 1))
         lowest[part] = np.partition(inside, rank, axis=1)[:, rank]
     return mean, lowest
-
-
-def _compare(
-    images: NDArray[Any],
-    reference: Reference,
-    which: NDArray[np.intp],
-    mean: NDArray[np.float32],
-    maps: NDArray[np.float32],
-) -> None:
-    statistics = (reference.images, reference.mean, reference.square)
-    _similarity(images, statistics, which, tuple(_KERNELS[reference.window]), (mean, maps))
 
 
 def _chunks(count: int) -> list[slice]:
@@ -356,34 +433,7 @@ def _stack(images: NDArray[Any], name: str, window: str) -> NDArray[Any]:
         raise ValueError(f"{name} are {images.dtype}, not uint8 or float32")
     if min(images.shape[1:]) < side:
         raise ValueError(
-            f"{name} of {images.shape[1]}x{images.shape[2]} are smaller than the {window} window of {side}x{side}"
+            f"{name} of {images.shape[1]}x{images.shape[2]} are smaller than the {window} window of "
+            f"{side}x{side}"
         )
     return images
-
-
-def _pairs(images: NDArray[Any], references: NDArray[Any], window: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Check two stacks and that they pair up."""
-    images, references = _stack(images, "images", window), _stack(references, "references", window)
-    if images.shape != references.shape:
-        raise ValueError(f"images of shape {images.shape} do not pair with references of {references.shape}")
-    return images, references
-
-
-def _assigned(
-    images: NDArray[Any], reference: Reference, which: NDArray[np.integer[Any]]
-) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Check images, their references' size, and that every image has one: the kernel checks no index."""
-    images, which = _stack(images, "images", reference.window), np.asarray(which)
-    count, *size = reference.images.shape
-    if list(images.shape[1:]) != size:
-        raise ValueError(
-            f"images of {images.shape[1]}x{images.shape[2]} do not match references of {size[0]}x{size[1]}"
-        )
-    if which.shape != images.shape[:1] or not np.issubdtype(which.dtype, np.integer):
-        raise ValueError(
-            f"which is {which.dtype} of shape {which.shape}, not one integer for each of {len(images)} images"
-        )
-    outside = which[(which < 0) | (which >= count)]
-    if outside.size:
-        raise ValueError(f"which holds {outside[0]}, and there are {count} references")
-    return images, which.astype(np.intp)

@@ -1,4 +1,4 @@
-"""Thresholds and what they are worth: confusion, precision, recall, F1, ranking, and the policies that choose.
+"""Thresholds and what they are worth: confusion, precision, recall, F1, ranking, and policies to choose by.
 
 A ratio whose denominator is 0 (the precision where nothing was called an anomaly, the recall where there is
 none) is undefined, and is None here, never 0 or 1: nothing was asked, so nothing was answered. F1 is
@@ -100,7 +100,9 @@ class Sweep:
             raise ValueError("a score is not a number")
         order = np.argsort(-scores, kind="stable")
         falling, truth = scores[order], bad[order]
-        last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True)) if len(falling) else np.zeros(0, int)
+        last = (
+            np.flatnonzero(np.append(falling[1:] != falling[:-1], True)) if len(falling) else np.zeros(0, int)
+        )
         tp, fp = np.cumsum(truth), np.cumsum(~truth)
         return cls(falling[last], tp[last], fp[last], int(bad.sum()), int((~bad).sum()))
 
@@ -125,7 +127,7 @@ class Sweep:
         return float((gained * self.tp / (self.tp + self.fp)).sum() / self.bad)
 
     def best(self) -> tuple[float, float] | None:
-        """Threshold of the highest F1, in the middle of the gap below it, and that F1; None without anomalies."""
+        """Find the threshold of the highest F1, amid the gap below, and that F1; None without anomalies."""
         if not self.bad:
             return None
         f1 = self.f1
@@ -133,7 +135,7 @@ class Sweep:
         return self.middle(at), float(f1[at])
 
     def middle(self, at: int) -> float:
-        """A threshold that calls just what the value numbered `at` calls, as far from its neighbours as can be.
+        """Find the threshold that calls just what the value numbered `at` does, far from its neighbours.
 
         The middle is geometric where both neighbours are positive, since scores spread by factors.
         """

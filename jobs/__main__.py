@@ -24,6 +24,7 @@ from jobs.query import render
 from jobs.score import score as run_score
 from jobs.synth import SynthSettings
 from jobs.synth import synth as run_synth
+from jobs.teaching import Sources
 from jobs.verify import verify as run_verify
 
 app = typer.Typer(
@@ -60,9 +61,13 @@ def demo(
 
 @app.command()
 def synth(
-    out: Annotated[str, typer.Argument(metavar="OUT.tar", help="The archive to write; the truth goes beside it.")],
+    out: Annotated[
+        str, typer.Argument(metavar="OUT.tar", help="The archive to write; the truth goes beside it.")
+    ],
     images: Annotated[int, typer.Option(help="Photographs to render.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Of all chance there is; the same seed gives the same bytes.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Of all chance there is; the same seed gives the same bytes.")
+    ] = 0,
     defects: Annotated[float, typer.Option(help="Share of defective dice, 0 to 1.")] = 0.05,
 ) -> None:
     """Render an archive of synthetic dice, with the truth about each as Parquet."""
@@ -74,23 +79,32 @@ def synth(
 
 
 @app.command()
-def fit(  # noqa: D417 - every option says what it is
+def fit(
     model: Annotated[str, typer.Option(metavar="FILE", help="The model to write.")],
     sources: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SOURCE]...", help="Archives or folders; an image's parent folder is its label."),
+        typer.Argument(
+            metavar="[SOURCE]...", help="Archives or folders; an image's parent folder is its label."
+        ),
     ] = None,
     good: Annotated[
         list[str] | None,
-        typer.Option(metavar="SOURCE", help="Good parts only; folders are classes, without folders one class."),
+        typer.Option(
+            metavar="SOURCE", help="Good parts only; folders are classes, without folders one class."
+        ),
     ] = None,
-    bad: Annotated[list[str] | None, typer.Option(metavar="SOURCE", help="Defective parts only, of any class.")] = None,
+    bad: Annotated[
+        list[str] | None, typer.Option(metavar="SOURCE", help="Defective parts only, of any class.")
+    ] = None,
     anomaly_label: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="A folder of defective parts.  [default: ano]")
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option(metavar="PX", help="Pixels of the longer side to work in.  [default: the images' own, at most 256]"),
+        typer.Option(
+            metavar="PX",
+            help="Pixels of the longer side to work in.  [default: the images' own, at most 256]",
+        ),
     ] = None,
     threshold: Annotated[
         str, typer.Option(metavar="POLICY", help="f1, recall=R, fpr=R, quantile=Q or value=X.")
@@ -98,11 +112,13 @@ def fit(  # noqa: D417 - every option says what it is
 ) -> None:
     """Learn the templates of good parts and the thresholds, and write them as a model."""
     settings = FitSettings(
+        sources=Sources(
+            labelled=tuple(sources or ()),
+            good=tuple(good or ()),
+            bad=tuple(bad or ()),
+            anomaly_labels=tuple(anomaly_label or ("ano",)),
+        ),
         model=model,
-        sources=tuple(sources or ()),
-        good=tuple(good or ()),
-        bad=tuple(bad or ()),
-        anomaly_labels=tuple(anomaly_label or ("ano",)),
         size=size,
         threshold=policy(threshold),
         threads=usable_cores(),
@@ -113,18 +129,26 @@ def fit(  # noqa: D417 - every option says what it is
 
 @app.command()
 def score(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="tar, tar.gz, zip, folder, or a glob of them.")],
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE...", help="tar, tar.gz, zip, folder, or a glob of them.")
+    ],
     model: Annotated[str, typer.Option(metavar="FILE", help="The model that fit wrote.")],
-    out: Annotated[str, typer.Option(metavar="DIR", help="The job folder: new, or of the same job to go on with.")],
+    out: Annotated[
+        str, typer.Option(metavar="DIR", help="The job folder: new, or of the same job to go on with.")
+    ],
     cluster: Annotated[
         str | None,
-        typer.Option(metavar="SPEC", help="local, or the tcp:// address of a Dask scheduler.  [default: local]"),
+        typer.Option(
+            metavar="SPEC", help="local, or the tcp:// address of a Dask scheduler.  [default: local]"
+        ),
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Local workers.  [default: one per core]")] = None,
     max_rejects: Annotated[
         str, typer.Option(metavar="N|P%", help="Images that may be rejected before the exit code is 3.")
     ] = "1%",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start afresh in a folder that holds a job.")] = False,  # noqa: FBT002
+    overwrite: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--overwrite", help="Start afresh in a folder that holds a job.")
+    ] = False,
 ) -> None:
     """Score every image of the archives: one Parquet row each, then thresholds and F1.
 
@@ -150,12 +174,16 @@ def score(
 @app.command()
 def evaluate(
     out: Job,
-    score: Annotated[  # noqa: A002 - the option's name
-        str | None, typer.Option(metavar="COLUMN", help="Score column.  [default: defect_score, beside all others]")
+    score: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Score column.  [default: defect_score, beside all others]"),
     ] = None,
     threshold: Annotated[
         str | None,
-        typer.Option(metavar="POLICY", help="What if: f1, recall=R, fpr=R, quantile=Q, value=X.  [default: the model's]"),
+        typer.Option(
+            metavar="POLICY",
+            help="What if: f1, recall=R, fpr=R, quantile=Q, value=X.  [default: the model's]",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,  # noqa: FBT002
 ) -> None:
@@ -181,7 +209,9 @@ def verify(out: Job) -> None:
 @app.command()
 def query(
     out: Job,
-    sql: Annotated[str, typer.Argument(metavar='"SELECT ..."', help="One SELECT; the rows are the table scores.")],
+    sql: Annotated[
+        str, typer.Argument(metavar='"SELECT ..."', help="One SELECT; the rows are the table scores.")
+    ],
     form: Annotated[Format, typer.Option("--format", help="How to write the result.")] = Format.TABLE,
 ) -> None:
     """Ask the rows in SQL."""

@@ -11,6 +11,7 @@ from jobs.fit import FitResult, FitSettings, fit
 from jobs.progress import Listener
 from jobs.score import ScoreResult, score
 from jobs.synth import SynthSettings, synth
+from jobs.teaching import Sources
 
 TRAINING_IMAGES = 2200
 TRAINING_SEED = 1
@@ -58,7 +59,7 @@ def demo(out: str, images: int, *, threads: int, say: Say, listener: Listener) -
         say(f"rendering {archive.images:,} dice into {archive.out}")
         synth(archive)
     model = storage.join(out, "model.npz")
-    fitted = fit(FitSettings(model=model, sources=(training.out,), threads=threads), say)
+    fitted = fit(FitSettings(Sources(labelled=(training.out,)), model, threads=threads), say)
     rows = storage.join(out, "rows")
     settings = ScoreSettings(sources=(inspected.out,), model=model, out=rows, overwrite=True)
     scored = score(settings, evaluate=evaluate, listener=listener)

@@ -1,4 +1,4 @@
-"""The job ``evaluate``: what the rows of a job folder are worth, from the Parquet alone; it writes nothing."""
+"""The job ``evaluate``: what the rows of a job folder are worth, from the Parquet alone; writes nothing."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -220,7 +220,7 @@ def _called(labelled: Labelled, column: str, threshold: float) -> npt.NDArray[np
 
 
 def _judge(labelled: Labelled, column: str, threshold: float) -> dict[str, Any]:
-    """What one column is worth at a threshold, and at its best."""
+    """Judge one column at a threshold, and at its best."""
     confusion = Confusion.of(labelled.bad, _called(labelled, column, threshold))
     sweep = labelled.sweeps[column]
     best = sweep.best()

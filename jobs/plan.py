@@ -12,7 +12,10 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import BinaryIO
 
-from dice_core.archive import START, Cut, sniff, walk_tar, walk_zip
+from dice_core.archive import sniff
+from dice_core.member import START, Cut
+from dice_core.tar import walk_tar
+from dice_core.zip import walk_zip
 from jobs import storage
 from jobs.errors import Refusal
 from jobs.storage import Entry

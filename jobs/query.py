@@ -52,7 +52,7 @@ def query(out: str, sql: str) -> pa.Table:
             statements = connection.extract_statements(sql)
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                 raise Refusal("query takes one SELECT over the table scores, and nothing else")
-            return connection.execute(statements[0]).to_arrow_table()
+            return connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise Refusal(f"query: {' '.join(str(error).split())}") from error
 
@@ -70,9 +70,9 @@ def render(result: pa.Table, form: str) -> str:
     table = Table(*result.column_names)
     for row in result.to_pylist():
         table.add_row(*(_cell(value) for value in row.values()))
-    console = Console(file=io.StringIO(), width=max(80, 24 * result.num_columns), markup=False)
-    console.print(table)
-    return console.file.getvalue()  # type: ignore[attr-defined]
+    text = io.StringIO()
+    Console(file=text, width=max(80, 24 * result.num_columns), markup=False).print(table)
+    return text.getvalue()
 
 
 def _cell(value: object) -> str:

@@ -4,16 +4,11 @@ import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dice_core.archive import (
-    Cut,
-    Member,
-    is_junk,
-    read_member,
-    stream_tar,
-    walk_tar,
-    walk_zip,
-)
+from dice_core.archive import read_member
+from dice_core.member import Cut, Member, is_junk
 from dice_core.rows import Reason
+from dice_core.tar import stream_tar, walk_tar
+from dice_core.zip import walk_zip
 from jobs import storage
 from jobs.plan import Kind, Shard
 
@@ -58,10 +53,7 @@ def _read_archive(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes 
             return
         walk = walk_zip if shard.kind is Kind.ZIP else walk_tar
         for _, member in walk(stream, Cut(shard.first, shard.offset), shard.stop):
-            yield (
-                member,
-                Reason.ARCHIVE_JUNK if is_junk(member.name) else read_member(stream, member, max_bytes),
-            )
+            yield member, read_member(stream, member, max_bytes)
 
 
 def _read_folder(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes | Reason]]:

@@ -6,9 +6,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from dice_core.decode import decode
 
-from dice_core.archive import Member, folder_of
+from dice_core.decode import decode
+from dice_core.member import Member, folder_of
 from dice_core.rows import SCHEMA, Reason, Status
 from jobs import parquet
 

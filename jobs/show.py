@@ -59,14 +59,21 @@ def _face_row(report: FaceReport) -> Iterable[str]:
 def scored(result: ScoreResult, out: str) -> RenderableType:
     """Tell how a scoring ended: counts, speed, F1 where there are labels, and where the rows lie."""
     told = result.summary
-    lines = [
+    counted = (
         f"{told['images']:,} images in {told['archives']:,} archives: {told['good']:,} good, "
         f"{told['anomaly']:,} anomalies, {told['unknown_part']:,} of unknown kind, "
         f"{told['rejected']:,} rejected; {told['ignored']:,} other files ignored"
+    )
+    lines = [counted]
+    lines += [
+        f"rejected: {count:,} {reason}"
+        for reason, count in told["reasons"].items()
+        if reason != "archive_junk"
     ]
-    lines += [f"rejected: {count:,} {reason}" for reason, count in told["reasons"].items() if reason != "archive_junk"]
     if result.scored:
-        lines.append(f"{result.scored:,} rows in {told['seconds']:.1f} s, {told['images_per_second']:,.0f} images/s")
+        lines.append(
+            f"{result.scored:,} rows in {told['seconds']:.1f} s, {told['images_per_second']:,.0f} images/s"
+        )
     else:
         lines.append("nothing new to score")
     lines += [f"failed: {failure['error']}" for failure in told["failures"]]
@@ -118,7 +125,12 @@ def _confusion_table(first: str, rows: Mapping[str, Mapping[str, Any]]) -> Table
     return _table(
         (first, "images", *_COUNTS, "precision", "recall", "F1"),
         (
-            (name, str(row["images"]), *(str(row[key]) for key in _COUNTS), *(number(row[key]) for key in _RATIOS))
+            (
+                name,
+                str(row["images"]),
+                *(str(row[key]) for key in _COUNTS),
+                *(number(row[key]) for key in _RATIOS),
+            )
             for name, row in rows.items()
         ),
     )

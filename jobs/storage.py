@@ -62,6 +62,11 @@ def join(folder: str, name: str) -> str:
     return f"{folder.rstrip('/')}/{name}"
 
 
+def parent(url: str) -> str:
+    """Name the folder a file is in."""
+    return str(Path(absolute(url)).parent)
+
+
 def expand(sources: Iterable[str]) -> list[str]:
     """List the archives and folders that sources name, each once, sorted.
 

@@ -3,7 +3,7 @@ import json
 import pytest
 import samples
 
-from dice_core.archive import Cut
+from dice_core.member import Cut
 from jobs import folder, plan, storage
 from jobs.errors import Refusal
 from jobs.folder import Start

@@ -5,7 +5,7 @@ import pickle
 import pytest
 import samples
 
-from dice_core.archive import Cut
+from dice_core.member import Cut
 from jobs import plan
 from jobs.errors import Refusal
 from jobs.folder import is_part

@@ -3,7 +3,7 @@ import pytest
 import samples
 from fake_scorer import SIZE, BrightnessScorer
 
-from dice_core.archive import Member
+from dice_core.member import Member
 from dice_core.rows import SCHEMA, Reason
 from jobs.parquet import digest
 from jobs.rows import BATCH, SCORES, Rows
@@ -83,7 +83,7 @@ def test_the_label_is_a_folder_that_the_model_knows(collected, name, folder, lab
         (samples.jpeg(1, SIZE * 2), "rejected", "wrong_size", SIZE * 2, True),
     ],
 )
-def test_what_is_no_image_has_a_reason_and_no_scores(  # noqa: PLR0917
+def test_what_is_no_image_has_a_reason_and_no_scores(
     collected, content, status, reason, width, hashed
 ):
     collected.add(member(0), content)

@@ -237,7 +237,7 @@ def scoring(lot, model, out, log):
 
 
 @pytest.mark.parametrize("cluster", ["serial", "local"])
-def test_killed_and_started_again_gives_the_same_rows(  # noqa: PLR0917 - fixtures
+def test_killed_and_started_again_gives_the_same_rows(
     scoring, cluster, lot, model, out, log, serial_rows
 ):
     process = scoring(cluster, 300)
@@ -256,7 +256,7 @@ def test_killed_and_started_again_gives_the_same_rows(  # noqa: PLR0917 - fixtur
 
 
 @pytest.mark.parametrize("cluster", ["serial", "local"])
-def test_an_interrupt_leaves_whole_parts(scoring, cluster, lot, model, out, serial_rows):  # noqa: PLR0917
+def test_an_interrupt_leaves_whole_parts(scoring, cluster, lot, model, out, serial_rows):
     process = scoring(cluster, 300)
     process.send_signal(signal.SIGINT)
     stderr = process.communicate(timeout=60)[1]

@@ -1,0 +1,130 @@
+"""Cross-fitting: training images judged by banks they had no part in, and what follows from their scores."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from dice_core.bank import Bank
+from dice_core.learn import Learning, Lesson
+from dice_core.rows import SCORE_DIRECTIONS
+from dice_core.sample import Sample
+from dice_core.score import Columns, Scorer, resize
+from dice_core.threshold import Policy, tail_threshold
+
+OTHER_DAY_RATE = 0.001
+"""Share of good images in another day's light and pose that may be called before a threshold is too low."""
+
+FLOOR_QUANTILE = 0.001
+FLOOR_DISTANCE = 2.5
+HIGHEST_FLOOR = 0.7
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """Score columns of images by banks that were not taught with them; verdicts mean nothing yet.
+
+    Attributes
+    ----------
+    good
+        Columns of the good images, in the order of faces and samples.
+    shifted
+        Columns of one augmented copy of each good image: what another day's light and pose do to the scores.
+    bad
+        Columns of the defective images, in the order of their sample.
+    """
+
+    good: Columns
+    shifted: Columns
+    bad: Columns
+
+
+def cross_fit(
+    samples: Mapping[str, Sample],
+    lessons: Sequence[Lesson],
+    bad: Sample,
+    learning: Learning,
+    *,
+    threads: int = 1,
+) -> CrossFit:
+    """Score each fold's good images, their copies and its share of the bad ones by the bank without the fold.
+
+    Parameters
+    ----------
+    samples
+        The good images that taught the lessons, in the same order.
+    lessons
+        What `learn` made of them.
+    bad
+        Defective images of any face, which taught no bank.
+    learning
+        As `learn` was given it.
+    threads
+        Folds scored at once.
+    """
+    images = np.concatenate([resize(sample.images, learning.size) for sample in samples.values()])
+    shifted = np.concatenate([lesson.shifted for lesson in lessons])
+    fold_of = np.concatenate([lesson.fold_of for lesson in lessons])
+    bad_images = resize(bad.images, learning.size) if len(bad) else images[:0]
+    bad_fold_of = bad.folds(learning.folds)
+
+    def one_fold(fold: int) -> list[tuple[npt.NDArray[np.intp], Columns]]:
+        faces = tuple(lesson.without[fold] for lesson in lessons)
+        scorer = Scorer(
+            Bank(learning.size, learning.size, faces, (), -1.0, {"defect_score": np.inf}, frozenset())
+        )
+        own, own_bad = np.flatnonzero(fold_of == fold), np.flatnonzero(bad_fold_of == fold)
+        return [
+            (own, scorer.score(images[own])),
+            (own, scorer.score(shifted[own])),
+            (own_bad, scorer.score(bad_images[own_bad])),
+        ]
+
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        scored = list(pool.map(one_fold, range(learning.folds)))
+    return CrossFit(*(_in_order([fold[stack] for fold in scored]) for stack in range(3)))
+
+
+def _in_order(pieces: Sequence[tuple[npt.NDArray[np.intp], Columns]]) -> Columns:
+    order = np.argsort(np.concatenate([where for where, _ in pieces]))
+    names: Any = pieces[0][1].keys()
+    return {name: np.concatenate([columns[name] for _, columns in pieces])[order] for name in names}
+
+
+def ncc_floor(crossfit: CrossFit) -> float:
+    """Choose the best-face NCC under which an image shows none of the parts.
+
+    Well below what good parts reach in their own and in another day's light: a defect lowers the NCC too,
+    and a defective part is not an unknown one.
+    """
+    reached = float(
+        np.quantile(np.concatenate([crossfit.good["ncc"], crossfit.shifted["ncc"]]), FLOOR_QUANTILE)
+    )
+    return float(np.clip(1 - FLOOR_DISTANCE * (1 - reached), 0.0, HIGHEST_FLOOR))
+
+
+def choose_thresholds(crossfit: CrossFit, policy: Policy) -> dict[str, float]:
+    """Choose the threshold of every score column from cross-fitted scores.
+
+    Known defects may be grosser than those to come, and other days' good parts score higher than those
+    that were seen. So under the policy ``f1`` a threshold lies between the good and the bad where they
+    separate, but no higher than what good parts in another light and pose hardly ever reach.
+    """
+    thresholds = {}
+    for column, direction in SCORE_DIRECTIONS.items():
+        own = Policy() if policy.name == "value" and column != "defect_score" else policy
+        good, shifted, bad = (
+            direction * columns[column].astype(np.float64)
+            for columns in (crossfit.good, crossfit.shifted, crossfit.bad)
+        )
+        if own.name == "f1":
+            other_day = tail_threshold(shifted, OTHER_DAY_RATE)
+            chosen = min(own.choose(good, bad), other_day) if len(bad) else other_day
+        else:
+            chosen = own.choose(good, bad)
+        thresholds[column] = direction * chosen
+    return thresholds

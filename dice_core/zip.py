@@ -1,0 +1,192 @@
+"""The members of a zip, found by walking its central directory.
+
+Sources: PKWARE APPNOTE 6.3.10 (zip, zip64), RFC 1951 (deflate).
+"""
+
+import io
+import stat
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from dice_core.member import START, Cut, Member, read_up_to
+from dice_core.rows import Reason
+
+_CHUNK = 1 << 16
+_MAX_INT64 = (1 << 63) - 1
+
+_CENTRAL_RECORD = struct.Struct("<4s6H3I5H2I")
+_LOCAL_HEADER = struct.Struct("<4s22x2H")
+_END_RECORD = struct.Struct("<4s4H2IH")
+_END_RECORD_64 = struct.Struct("<4s12x2I16x2Q")
+_LOCATOR_64 = struct.Struct("<4sIQI")
+_STORED, _DEFLATED = 0, 8
+_UNIX = 3
+_ABSENT = 0xFFFFFFFF
+
+
+def walk_zip(stream: BinaryIO, start: Cut = START, stop: int | None = None) -> Iterator[tuple[Cut, Member]]:
+    """Walk the central directory of a zip, reading nothing else but its end record.
+
+    Parameters
+    ----------
+    stream
+        Seekable; may be moved between two steps of the walk, such as by `read_member`.
+    start
+        A cut that an earlier walk gave.
+    stop
+        The member index to stop before; None for the end of the archive.
+
+    Yields
+    ------
+    tuple of Cut and Member
+        In the order of the central directory. A member whose record contradicts itself is CORRUPT. Where
+        the directory is broken, absent, or spread over several disks, a last member without a name is
+        BROKEN_ARCHIVE.
+    """
+    directory = _central_directory(stream)
+    index, position, end = start.index, start.offset, -1
+    if directory is not None:
+        begin, end, shift = directory
+        position = max(position, begin)
+        window = _Window(stream)
+        while position < end and (stop is None or index < stop):
+            record = window.at(position, _CENTRAL_RECORD.size)
+            if len(record) < _CENTRAL_RECORD.size or record[:4] != b"PK\x01\x02":
+                break
+            fields = _CENTRAL_RECORD.unpack(record)
+            after = position + len(record) + sum(fields[10:13])
+            if after > end:
+                break
+            rest = window.at(position + len(record), after - position - len(record))
+            member = _zip_member(index, fields, rest, begin, shift)
+            # Some Windows programs end the names of folders with their own separator.
+            if not member.name.endswith("/") and (member.size or not member.name.endswith("\\")):
+                yield Cut(index, position), member
+                index += 1
+            position = after
+    if position != end and (stop is None or index < stop):
+        yield Cut(index, position), Member(index, "", position, 0, Reason.BROKEN_ARCHIVE)
+
+
+class _Window:
+    """Any bytes of a stream, read in larger pieces as others move about in it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._start = 0
+        self._data = b""
+
+    def at(self, position: int, size: int) -> bytes:
+        start = position - self._start
+        if start + size > len(self._data):
+            self._stream.seek(position)
+            self._data = read_up_to(self._stream, max(size, _CHUNK))
+            self._start, start = position, 0
+        return self._data[start : start + size]
+
+
+def _central_directory(stream: BinaryIO) -> tuple[int, int, int] | None:
+    """Find where the central directory begins and ends, and what to add to the offsets it tells."""
+    size = stream.seek(0, io.SEEK_END)
+    # Room for the longest comment after the end record, and for the zip64 locator before it.
+    start = stream.seek(max(0, size - 0xFFFF - _END_RECORD.size - _LOCATOR_64.size))
+    tail = read_up_to(stream, size - start)
+    at = last = tail.rfind(b"PK\x05\x06", 0, max(0, len(tail) - _END_RECORD.size + 4))
+    # A comment may hold the signature, but then the lengths do not add up.
+    while at >= 0 and at + _END_RECORD.size + int.from_bytes(tail[at + 20 : at + 22], "little") != len(tail):
+        at = tail.rfind(b"PK\x05\x06", 0, at)
+    at = at if at >= 0 else last
+    if at < 0:
+        return None
+    _, disk, first_disk, _, _, length, offset, _ = _END_RECORD.unpack_from(tail, at)
+    end = start + at
+    locator = tail[at - _LOCATOR_64.size : at] if at >= _LOCATOR_64.size else b""
+    if locator.startswith(b"PK\x06\x07"):
+        _, _, claimed_at, disks = _LOCATOR_64.unpack(locator)
+        for position in (end - _LOCATOR_64.size - _END_RECORD_64.size, claimed_at):
+            if 0 <= position <= size - _END_RECORD_64.size:
+                stream.seek(position)
+                record = read_up_to(stream, _END_RECORD_64.size)
+                if record.startswith(b"PK\x06\x06"):
+                    break
+        else:
+            return None
+        _, disk, first_disk, length, offset = _END_RECORD_64.unpack(record)
+        end, disk = position, disk or disks > 1
+    begin = end - length
+    return None if disk or first_disk or begin < offset else (begin, end, begin - offset)
+
+
+def _zip_member(index: int, fields: tuple[Any, ...], rest: bytes, begin: int, shift: int) -> Member:
+    _, made_by, _, flags, method, _, _, crc, packed, size, name_size, extra_size, _, _, _, mode, offset = (
+        fields
+    )
+    name = rest[:name_size].decode("utf-8" if flags & 0x800 else "cp437", "backslashreplace")
+    reason = None
+    if _ABSENT in (size, packed, offset):
+        extra = rest[name_size : name_size + extra_size]
+        size, packed, offset = _widened(extra, size, packed, offset)
+    offset += shift
+    if made_by >> 8 == _UNIX and mode >> 16 & 0o170000 not in (0, stat.S_IFREG):
+        reason = Reason.NOT_A_FILE
+    elif flags & 0x2041:
+        reason = Reason.ENCRYPTED
+    elif method not in (_STORED, _DEFLATED) or flags & 0x20:
+        reason = Reason.UNSUPPORTED
+    elif method == _STORED and packed != size:
+        reason = Reason.CORRUPT
+    if offset + _LOCAL_HEADER.size + packed > begin or size > _MAX_INT64:
+        size, packed, offset, reason = min(size, _MAX_INT64), 0, min(offset, begin), Reason.CORRUPT
+    return Member(index, name, offset, size, reason, packed, method, crc)
+
+
+def _widened(extra: bytes, *fields: int) -> tuple[int, ...]:
+    """Replace the 32-bit fields that say so by their values in the zip64 extra field."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, at)
+        at += 4
+        if kind == 1:
+            wide = struct.iter_unpack("<Q", extra[at : at + length // 8 * 8])
+            return tuple(next(wide, (field,))[0] if field == _ABSENT else field for field in fields)
+        at += length
+    return fields
+
+
+def read_zipped(stream: BinaryIO, member: Member, max_bytes: int) -> bytes | Reason:
+    """Read the bytes of a member that `walk_zip` found, as `dice_core.archive.read_member` does."""
+    header = read_up_to(stream, _LOCAL_HEADER.size)
+    if len(header) < _LOCAL_HEADER.size:
+        return Reason.TRUNCATED
+    signature, name_size, extra_size = _LOCAL_HEADER.unpack(header)
+    if signature != b"PK\x03\x04":
+        return Reason.CORRUPT
+    stream.seek(name_size + extra_size, io.SEEK_CUR)
+    if member.method == _DEFLATED:
+        content: bytes | Reason = _inflate(stream, member, max_bytes)
+    else:
+        content = read_up_to(stream, member.size)
+        content = content if len(content) == member.size else Reason.TRUNCATED
+    if isinstance(content, Reason):
+        return content
+    if len(content) > max_bytes:
+        return Reason.TOO_LARGE
+    return content if len(content) == member.size and zlib.crc32(content) == member.crc else Reason.CORRUPT
+
+
+def _inflate(stream: BinaryIO, member: Member, max_bytes: int) -> bytes | Reason:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    content = bytearray()
+    unread = member.compressed_size
+    while not inflater.eof and len(content) <= max_bytes:
+        chunk = stream.read(min(unread, _CHUNK))
+        if not chunk:
+            return Reason.TRUNCATED if unread else Reason.CORRUPT
+        unread -= len(chunk)
+        try:
+            content += inflater.decompress(chunk, max_bytes + 1 - len(content))
+        except zlib.error:
+            return Reason.CORRUPT
+    return bytes(content)

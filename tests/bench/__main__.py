@@ -1,0 +1,27 @@
+"""Run one benchmark: ``python -m tests.bench NAME [--json] [--tiny]``."""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+
+from tests.bench import transfer
+from tests.bench.report import Report
+
+BENCHMARKS: Mapping[str, Callable[..., Report]] = {"transfer": transfer.run}
+
+
+def main() -> None:
+    """Run the benchmark that is asked for and print what it found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("name", choices=sorted(BENCHMARKS))
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--tiny", action="store_true", help="run once, small, on synthetic dice: does it still work?"
+    )
+    asked = parser.parse_args()
+    report = BENCHMARKS[asked.name](tiny=asked.tiny)
+    print(json.dumps(report.as_object()) if asked.json else report.as_text())
+
+
+if __name__ == "__main__":
+    main()
