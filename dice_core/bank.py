@@ -1,6 +1,8 @@
 """The template bank: what fitting leaves behind and scoring needs, as one file of plain arrays."""
 
+import io
 import json
+import tokenize
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ FORMAT = "dice-inspect template bank"
 VERSION = 1
 LARGEST = 1 << 36
 """Bytes of arrays beyond which a file is not taken for a bank."""
+LONGEST_HEADER = 256
+"""Characters of a plain array's npy header; it is a Python literal, and deep ones exhaust the parser."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ class Bank:
             "size": self.size,
             "anomaly_labels": self.anomaly_labels,
             "ncc_floor": self.ncc_floor,
-            "thresholds": dict(self.thresholds),
+            "thresholds": dict(sorted(self.thresholds.items())),
             "faces": [
                 {
                     "name": face.name,
@@ -111,7 +115,7 @@ class Bank:
             "taught": np.frombuffer(bytes.fromhex("".join(sorted(self.taught))), np.uint8),
         }
         for number, face in enumerate(self.faces):
-            arrays |= {f"{name}_{number}": getattr(face, name) for name in _FACE_ARRAYS}
+            arrays |= {f"{name}_{number}": np.ascontiguousarray(getattr(face, name)) for name in _FACE_ARRAYS}
         np.savez(stream, allow_pickle=False, **arrays)
 
     @classmethod
@@ -126,7 +130,7 @@ class Bank:
         try:
             arrays = _read_arrays(stream)
             head = json.loads(arrays["head"].tobytes())
-            _check_version(head)
+            _check_head(head)
             taught = arrays["taught"].tobytes().hex()
             return cls(
                 image_size=tuple(head["image_size"]),
@@ -142,17 +146,37 @@ class Bank:
             )
         except KeyError as error:
             raise ValueError(f"no template bank: it has no {error}") from error
-        except (zipfile.BadZipFile, json.JSONDecodeError, TypeError, EOFError) as error:
+        except _NO_BANK as error:
             raise ValueError(f"no template bank: {error}") from error
         except ValueError as error:
             raise ValueError(f"no template bank this program reads: {error}") from error
 
 
-def _check_version(head: Mapping[str, Any]) -> None:
+_NO_BANK = (
+    zipfile.BadZipFile,
+    json.JSONDecodeError,
+    tokenize.TokenError,  # as SyntaxError: of an npy header
+    SyntaxError,
+    AttributeError,
+    IndexError,
+    TypeError,
+    EOFError,
+    OverflowError,
+    RuntimeError,  # of an encrypted member, a method zipfile lacks, a head nested too deeply
+)
+"""What the readers beneath raise, besides ValueError and KeyError, on bytes that `Bank.write` did not write."""
+
+
+def _check_head(head: Mapping[str, Any]) -> None:
     if head["format"] != FORMAT:
         raise ValueError(f"its format is {head['format']!r}")
     if head["version"] != VERSION:
         raise ValueError(f"it is of version {head['version']}, this program reads version {VERSION}")
+    for name in ("image_size", "size"):
+        if len(head[name]) != 2 or not all(isinstance(side, int) and side > 0 for side in head[name]):  # noqa: PLR2004
+            raise ValueError(f"its {name} is {head[name]}")
+    if not head["faces"]:
+        raise ValueError("it has no face")
 
 
 def _face(
@@ -163,6 +187,10 @@ def _face(
     for name, array in own.items():
         if array.shape != expected[name]:
             raise ValueError(f"{name}_{number} has the shape {array.shape}, not {expected[name]}")
+        if array.dtype != (np.bool_ if name == "part" else np.float32):
+            raise ValueError(f"{name}_{number} is of {array.dtype}")
+        if not np.isfinite(array).all() or (name.startswith("spread") and array.min() <= 0):
+            raise ValueError(f"{name}_{number} holds a value that cannot be")
     return Face(
         name=str(facts["name"]),
         images=int(facts["images"]),
@@ -176,8 +204,11 @@ def _read_arrays(stream: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
     arrays = {}
     with zipfile.ZipFile(stream) as archive:
         entries = archive.infolist()
-        if sum(entry.file_size for entry in entries) > LARGEST:
-            raise ValueError(f"it claims more than {LARGEST} bytes")
+        limit = min(LARGEST, stream.seek(0, io.SEEK_END))
+        if sum(entry.file_size for entry in entries) > limit:
+            raise ValueError(f"it claims more than {limit} bytes")
+        if any(entry.header_offset < 0 for entry in entries):
+            raise ValueError("a member begins before the file does")
         for entry in entries:
             if entry.compress_type != zipfile.ZIP_STORED:
                 raise ValueError(f"{entry.filename} is compressed")
@@ -185,9 +216,9 @@ def _read_arrays(stream: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
                 version = npy.read_magic(member)
                 if version != (1, 0):
                     raise ValueError(f"{entry.filename} is of npy version {version}")
-                shape, fortran, dtype = npy.read_array_header_1_0(member)
+                shape, fortran, dtype = npy.read_array_header_1_0(member, LONGEST_HEADER)
                 wanted = int(np.prod(shape, dtype=object)) * dtype.itemsize
-                if fortran or dtype.hasobject or wanted > entry.file_size:
+                if fortran or dtype.hasobject or not 0 <= wanted <= entry.file_size:
                     raise ValueError(f"{entry.filename} is not a plain array")
                 arrays[entry.filename.removesuffix(".npy")] = np.frombuffer(
                     member.read(wanted), dtype

@@ -42,7 +42,8 @@ def intervals(
     -------
     dict
         ``precision``, ``recall`` and ``f1``, each the lower and the upper bound, or None where there are
-        fewer than `FEWEST_PARTS` groups of good or of defective images.
+        fewer than `FEWEST_PARTS` groups of good or of defective images, or where it is undefined in every
+        draw, as the precision is where nothing was called.
     """
     names = ("precision", "recall", "f1")
     counts = group_confusions(bad, called, group)
@@ -56,6 +57,9 @@ def intervals(
     bounds: dict[str, tuple[float, float] | None] = {}
     for name in names:
         values = [value for confusion in drawn if (value := getattr(confusion, name)) is not None]
+        if not values:
+            bounds[name] = None
+            continue
         low, high = np.quantile(values, [tail, 1 - tail])
         bounds[name] = (float(low), float(high))
     return bounds

@@ -52,7 +52,7 @@ class Learning:
         kept = sum(images) * image_size[0] * image_size[1]
         banks = len(images) * (self.folds + 1) * (self.components + 5) * pixels * 4
         rows = sorted((count * (1 + self.copies) for count in images), reverse=True)[:threads]
-        working = sum(2 * row * pixels * 4 + row * pixels + 3 * row * row * 4 for row in rows)
+        working = sum(3 * row * pixels * 4 + row * pixels + 3 * row * row * 4 for row in rows)
         return kept + banks + working
 
 
@@ -147,7 +147,7 @@ def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Ge
         inside = folds != fold
         centre, components = _principal(flat, gram, inside, learning.components, rng)
         centre = centre.reshape(mean.shape)
-        spreads.add(vectors[~inside] - rebuild(vectors[~inside], centre, components))
+        spreads.add(_unexplained(vectors[~inside], centre, components))
         own = images[inside[: len(images)]] if held_out else images
         fold_mean = own.mean(axis=0, dtype=np.float64).astype(np.float32)
         fold_faces.append(replace(whole, mean=fold_mean, centre=centre, components=components))
@@ -160,6 +160,12 @@ def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Ge
         shifted=copies[:: learning.copies] if learning.copies else images,
         held_out=held_out,
     )
+
+
+def _unexplained(
+    vectors: npt.NDArray[np.float32], centre: npt.NDArray[np.float32], components: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    return vectors - rebuild(vectors, centre, components)
 
 
 class _Spreads:

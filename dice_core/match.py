@@ -1,4 +1,4 @@
-"""Normalised cross-correlation of a batch of images with templates (skimage.feature.match_template semantics)."""
+"""Normalised cross-correlation of images with templates, with skimage.feature.match_template semantics."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from dice_core.compiled import compiled
 
@@ -50,7 +49,7 @@ def rebuild(
     ndarray
         float32 (N, H, W), in the units of `images`.
     """
-    centred = (images - centre).reshape(len(images), -1)
+    centred = (images - centre).reshape(len(images), centre.size)
     explained = np.asarray(centred @ components.T @ components, np.float32)
     return explained.reshape(images.shape) + centre
 
@@ -107,20 +106,45 @@ def locate(maps: npt.NDArray[np.float32], part: npt.NDArray[np.bool_]) -> Defect
     Defect
         Score, box and area of the region that holds the peak.
     """
-    inside = np.where(part, maps, np.float32(0))
     found = np.empty((len(maps), 5), np.int32)
-    for evidence, box in zip(inside, found, strict=True):
-        at = np.unravel_index(evidence.argmax(), evidence.shape)
-        labels, _ = ndimage.label(evidence >= REGION_SHARE * evidence[at])
-        rows, columns = np.nonzero(labels == labels[at])
-        box[:] = (
-            columns.min(),
-            rows.min(),
-            columns.max() - columns.min() + 1,
-            rows.max() - rows.min() + 1,
-            rows.size,
-        )
+    _locate(maps, part, REGION_SHARE, found)
     return Defect(peak(maps, part), *found.T)
+
+
+@compiled()
+def _locate(maps: Any, part: Any, share: float, found: Any) -> None:
+    count, height, width = maps.shape
+    met = np.full((height, width), -1, np.int64)
+    waiting = np.empty((height * width, 2), np.int64)
+    for n in range(count):
+        evidence = maps[n]
+        highest, top, left = np.float32(-1), 0, 0
+        for y in range(height):
+            for x in range(width):
+                if part[y, x] and evidence[y, x] > highest:
+                    highest, top, left = evidence[y, x], y, x
+        # Flood from the peak over neighbours by side inside the part.
+        least = share * highest
+        waiting[0, 0], waiting[0, 1] = top, left
+        met[top, left] = n
+        held, area = 1, 0
+        first_y, last_y, first_x, last_x = top, top, left, left
+        while held:
+            held -= 1
+            area += 1
+            y, x = waiting[held, 0], waiting[held, 1]
+            first_y, last_y = min(first_y, y), max(last_y, y)
+            first_x, last_x = min(first_x, x), max(last_x, x)
+            for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+                v, u = y + dy, x + dx
+                if 0 <= v < height and 0 <= u < width and met[v, u] != n:
+                    met[v, u] = n
+                    if part[v, u] and evidence[v, u] >= least:
+                        waiting[held, 0], waiting[held, 1] = v, u
+                        held += 1
+        found[n, 0], found[n, 1] = first_x, first_y
+        found[n, 2], found[n, 3] = last_x - first_x + 1, last_y - first_y + 1
+        found[n, 4] = area
 
 
 @compiled(fastmath={"contract"})
@@ -128,18 +152,33 @@ def _smooth_squares(residual: Any, per_dark: Any, per_bright: Any, kernel: Any, 
     count, height, width = residual.shape
     radius = kernel.size // 2
     # Zeros around the image: nothing is known there, so nothing is held against it.
-    padded = np.zeros((height + 2 * radius, width + 2 * radius), np.float32)
-    rows = np.empty(width + 2 * radius, np.float32)
+    squares = np.zeros((height + 2 * radius, width), np.float32)
+    row = np.zeros(width + 2 * radius, np.float32)
+    inner = row[radius : radius + width]
     for n in range(count):
         for y in range(height):
+            values, dark, bright, square = residual[n, y], per_dark[y], per_bright[y], squares[y + radius]
             for x in range(width):
-                value = residual[n, y, x]
-                value *= per_dark[y, x] if value < 0 else per_bright[y, x]
-                padded[y + radius, x + radius] = value * value
+                value = values[x] * (dark[x] if values[x] < 0 else bright[x])
+                square[x] = value * value
         for y in range(height):
-            rows[:] = 0
+            _weigh(squares[y:], kernel, inner)
+            for x in range(width):
+                maps[n, y, x] = 0
             for k in range(kernel.size):
-                rows += kernel[k] * padded[y + k]
-            maps[n, y] = 0
-            for k in range(kernel.size):
-                maps[n, y] += kernel[k] * rows[k : k + width]
+                _add(row[k:], kernel[k], maps[n, y])
+
+
+@compiled(fastmath={"contract"})
+def _weigh(rows: Any, kernel: Any, result: Any) -> None:
+    for x in range(result.size):
+        result[x] = 0
+    for k in range(kernel.size):
+        _add(rows[k], kernel[k], result)
+
+
+@compiled(fastmath={"contract"})
+def _add(values: Any, weight: Any, result: Any) -> None:
+    # A loop of its own, over what begins at zero, is one the compiler vectorises.
+    for x in range(result.size):
+        result[x] += weight * values[x]

@@ -109,16 +109,10 @@ class Scorer:
         """Boxes in the pixels of the photograph rather than of the working size."""
         down = self._bank.image_size[0] / self._bank.size[0]
         across = self._bank.image_size[1] / self._bank.size[1]
-        return tuple(
-            np.rint(value * factor).astype(np.int32)
-            for value, factor in (
-                (x, across),
-                (y, down),
-                (width, across),
-                (height, down),
-                (area, across * down),
-            )
-        )
+        left, top = np.rint(x * across), np.rint(y * down)
+        # The far edges are rounded rather than the lengths, so that no box leaves the photograph.
+        box = (left, top, np.rint((x + width) * across) - left, np.rint((y + height) * down) - top)
+        return tuple(value.astype(np.int32) for value in (*box, np.rint(area * across * down)))
 
 
 def _runner_up(similarity: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

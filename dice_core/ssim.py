@@ -12,21 +12,20 @@ Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, "Image quality assessment:
 structural similarity", IEEE Transactions on Image Processing 13 (2004), equation 13.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from dice_core.compiled import compiled
 
 Window = Literal["gaussian", "uniform"]
 
 _REACH = 5  # the wider window's radius; the narrower one has weight zero beyond its own
 _STRIP = 128  # columns filtered at a time, so that the rows in use stay in the nearest cache
 _STRIDE = 144  # of their rows, margins included: constant, or the loops over taps would not vectorise
-_CHUNK = 8  # images of which maps and statistics are in memory that need not stay
+_CHUNK = 16  # images whose maps are in memory where only their scores are wanted
 _C1 = (0.01 * 255) ** 2
 _C2 = (0.03 * 255) ** 2
 
@@ -50,18 +49,10 @@ _KERNELS = {
 }
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile at the first call and keep the code, where numba finds a folder to keep it in."""
-    # Of fast math only the fused multiply-add: nothing is assumed finite, no sum reordered. All else is
-    # float64, because variances are small differences of large squares: in float32 bright plain areas
-    # come out wrong by up to 2e-4.
-    compile_it = partial(njit, nogil=True, fastmath={"contract"}, error_model="numpy")
-    compiled: Callable[..., Any]
-    try:
-        compiled = compile_it(cache=True)(function)
-    except RuntimeError:
-        compiled = compile_it()(function)
-    return compiled
+# Of fast math only the fused multiply-add: nothing is assumed finite, no sum reordered. Filters are float64,
+# because variances are small differences of large squares: in float32, even with each image's mean removed
+# first, maps of photographs are wrong by up to 2e-4.
+_compiled = compiled(fastmath={"contract"})
 
 
 @_compiled
@@ -141,8 +132,8 @@ def _statistics(images: Any, weights: Any, mean: Any, square: Any) -> None:
 
 
 @_compiled
-def _compare_row(filtered: Any, other: Any, kernel: Any, similar: Any) -> None:
-    """Filter the strip downwards at one row and close the formula there."""
+def _close(filtered: Any, other: Any, kernel: Any, similar: Any) -> None:
+    """Filter one row of a strip downwards and close the formula there."""
     (u, uu, uv), (v, vv) = filtered, other
     weights, _, covariance = kernel
     for column in range(len(similar)):
@@ -160,12 +151,13 @@ def _similarity(images: Any, reference: Any, which: Any, kernel: Any, result: An
     """Write the map of each image, and its mean without the border."""
     count, height, whole = images.shape
     others, means, squares = reference
+    paired = not means.size  # No statistics: filter those of the reference along with the image's.
     weights, border, _ = kernel
     mean, maps = result
     size = (height + 2 * _REACH) * _STRIDE
-    u, uu, uv = np.empty(size), np.empty(size), np.empty(size)
+    u, uu, uv, v = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
     x, y, xx, xy = np.empty(_STRIDE), np.empty(_STRIDE), np.empty(_STRIDE), np.empty(_STRIDE)
-    sums = np.empty(whole)
+    filtered, nothing, sums = np.empty(_STRIDE), np.zeros(_STRIDE), np.empty(whole)
     for index in range(count):
         own = which[index]
         sums[:] = 0
@@ -177,17 +169,24 @@ def _similarity(images: Any, reference: Any, which: Any, kernel: Any, result: An
                 source = _mirrored(row - _REACH, height)
                 _copy(images[index, source], left, x[:strip])
                 _copy(others[own, source], left, y[:strip])
-                _multiply(x[:strip], x[:strip], xx[:strip])
                 _multiply(x[:strip], y[:strip], xy[:strip])
+                _multiply(x[:strip], x[:strip], xx[:strip])
+                if paired:
+                    _across(y[:strip], weights, v[begin:end])
+                    _multiply(y[:strip], y[:strip], y[:strip])
+                    _add(y[:strip], xx[:strip])
                 _across(x[:strip], weights, u[begin:end])
                 _across(xx[:strip], weights, uu[begin:end])
                 _across(xy[:strip], weights, uv[begin:end])
             for row in range(height):
-                other = means[own, row, left:right], squares[own, row, left:right]
+                begin = row * _STRIDE
+                if paired:
+                    _down(v[begin:], weights, filtered[: right - left])
+                    other = filtered[: right - left], nothing[: right - left]
+                else:
+                    other = means[own, row, left:right], squares[own, row, left:right]
                 similar = maps[index, row, left:right]
-                _compare_row(
-                    (u[row * _STRIDE :], uu[row * _STRIDE :], uv[row * _STRIDE :]), other, kernel, similar
-                )
+                _close((u[begin:], uu[begin:], uv[begin:]), other, kernel, similar)
                 if border <= row < height - border:
                     _add(similar, sums[left:right])
         inside = sums[border : whole - border]
@@ -247,7 +246,7 @@ def ssim(
     Returns
     -------
     mean : float32 array (N,)
-        The map's mean without its border, in [-1, 1]; 1 only for equal images.
+        The map's mean without its border, in [-1, 1]; 1 for equal images.
     maps : float32 array (N, H, W)
         The similarity at every pixel. A result depends on its two images alone, to the last bit, whatever
         else is in the batch.
@@ -258,11 +257,7 @@ def ssim(
         If the arrays are not of these shapes and types, differ in shape, or are smaller than the window; if
         the window is unknown.
     """
-    pairs = _Pairs(images, references, window)
-    mean, maps = np.empty(len(pairs.images), np.float32), np.empty(pairs.images.shape, np.float32)
-    for part in _chunks(len(mean)):
-        pairs.compare(part, mean[part], maps[part])
-    return mean, maps
+    return _maps(_paired(images, references, window))
 
 
 def ssim_map(
@@ -288,10 +283,7 @@ def ssim_map(
     ValueError
         As `ssim`, or if an index has no reference image.
     """
-    assigned = _Assigned(images, reference, which)
-    mean, maps = np.empty(len(assigned.images), np.float32), np.empty(assigned.images.shape, np.float32)
-    assigned.compare(slice(None), mean, maps)
-    return mean, maps
+    return _maps(_assigned(images, reference, which))
 
 
 def ssim_scores(
@@ -319,7 +311,7 @@ def ssim_scores(
     ValueError
         As `ssim_map`, or if `low` is not a fraction.
     """
-    return _scores(_Assigned(images, reference, which), low)
+    return _scores(_assigned(images, reference, which), low)
 
 
 def ssim_pair_scores(
@@ -344,59 +336,56 @@ def ssim_pair_scores(
     ValueError
         As `ssim`, or if `low` is not a fraction.
     """
-    return _scores(_Pairs(images, references, window), low)
+    return _scores(_paired(images, references, window), low)
 
 
-class _Assigned:
-    """Images, each with its index into a reference."""
+class _Comparison(NamedTuple):
+    """Checked arguments: images, the references' images and statistics, and which of them is each image's."""
 
-    def __init__(self, images: NDArray[Any], reference: Reference, which: NDArray[np.integer[Any]]) -> None:
-        self.images = _stack(images, "images", reference.window)
-        self.kernel = _KERNELS[reference.window]
-        self._reference = (reference.images, reference.mean, reference.square)
-        which = np.asarray(which)
-        count, height, width = reference.images.shape
-        if self.images.shape[1:] != (height, width):
-            raise ValueError(
-                f"images of {self.images.shape[1]}x{self.images.shape[2]} do not match references of "
-                f"{height}x{width}"
-            )
-        if which.shape != self.images.shape[:1] or not np.issubdtype(which.dtype, np.integer):
-            raise ValueError(
-                f"which is {which.dtype} of shape {which.shape}, not one integer for each of "
-                f"{len(self.images)} images"
-            )
-        outside = which[(which < 0) | (which >= count)]
-        if outside.size:
-            raise ValueError(f"which holds {outside[0]}, and there are {count} references")
-        self._which = which.astype(np.intp)
+    images: NDArray[Any]
+    reference: tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
+    which: NDArray[np.intp]
+    kernel: _Kernel
 
-    def compare(self, part: slice, mean: NDArray[np.float32], maps: NDArray[np.float32]) -> None:
-        _similarity(self.images[part], self._reference, self._which[part], tuple(self.kernel), (mean, maps))
+    def write(self, part: slice, mean: NDArray[np.float32], maps: NDArray[np.float32]) -> None:
+        _similarity(self.images[part], self.reference, self.which[part], tuple(self.kernel), (mean, maps))
 
 
-class _Pairs:
-    """Images, each with a reference of its own, whose statistics are of no use to the next."""
-
-    def __init__(self, images: NDArray[Any], references: NDArray[Any], window: str) -> None:
-        self.images = _stack(images, "images", window)
-        self.kernel = _KERNELS[window]
-        self._references = _stack(references, "references", window).astype(np.float32, copy=False)
-        if self.images.shape != self._references.shape:
-            raise ValueError(
-                f"images of shape {self.images.shape} do not pair with references of {self._references.shape}"
-            )
-        self._mean, self._square = np.empty((2, min(_CHUNK, len(self.images)), *self.images.shape[1:]))
-
-    def compare(self, part: slice, mean: NDArray[np.float32], maps: NDArray[np.float32]) -> None:
-        references = self._references[part]
-        own, square = self._mean[: len(references)], self._square[: len(references)]
-        _statistics(references, self.kernel.weights, own, square)
-        which = np.arange(len(references))
-        _similarity(self.images[part], (references, own, square), which, tuple(self.kernel), (mean, maps))
+def _paired(images: NDArray[Any], references: NDArray[Any], window: str) -> _Comparison:
+    images, references = _stack(images, "images", window), _stack(references, "references", window)
+    if images.shape != references.shape:
+        raise ValueError(f"images of shape {images.shape} do not pair with references of {references.shape}")
+    none = np.empty((0, 0, 0))
+    statistics = (references.astype(np.float32, copy=False), none, none)
+    return _Comparison(images, statistics, np.arange(len(images)), _KERNELS[window])
 
 
-def _scores(comparison: _Assigned | _Pairs, low: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _assigned(images: NDArray[Any], reference: Reference, which: NDArray[np.integer[Any]]) -> _Comparison:
+    images, which = _stack(images, "images", reference.window), np.asarray(which)
+    count, height, width = reference.images.shape
+    if images.shape[1:] != (height, width):
+        raise ValueError(
+            f"images of {images.shape[1]}x{images.shape[2]} do not match references of {height}x{width}"
+        )
+    if which.shape != images.shape[:1] or not np.issubdtype(which.dtype, np.integer):
+        raise ValueError(
+            f"which is {which.dtype} of shape {which.shape}, not one integer for each of {len(images)} images"
+        )
+    outside = which[(which < 0) | (which >= count)]
+    if outside.size:
+        raise ValueError(f"which holds {outside[0]}, and there are {count} references")
+    statistics = (reference.images, reference.mean, reference.square)
+    return _Comparison(images, statistics, which.astype(np.intp), _KERNELS[reference.window])
+
+
+def _maps(comparison: _Comparison) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    mean = np.empty(len(comparison.images), np.float32)
+    maps = np.empty(comparison.images.shape, np.float32)
+    comparison.write(slice(None), mean, maps)
+    return mean, maps
+
+
+def _scores(comparison: _Comparison, low: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Compare a few images at a time and keep the mean and the low rank of their maps."""
     if not 0 <= low <= 1:
         raise ValueError(f"low is {low}, not in [0, 1]")
@@ -405,16 +394,13 @@ def _scores(comparison: _Assigned | _Pairs, low: float) -> tuple[NDArray[np.floa
     rank = int(low * ((height - 2 * border) * (width - 2 * border) - 1))
     mean, lowest = np.empty(count, np.float32), np.empty(count, np.float32)
     maps = np.empty((min(_CHUNK, count), height, width), np.float32)
-    for part in _chunks(count):
+    for start in range(0, count, _CHUNK):
+        part = slice(start, start + _CHUNK)
         chunk = maps[: len(mean[part])]
-        comparison.compare(part, mean[part], chunk)
+        comparison.write(part, mean[part], chunk)
         inside = chunk[:, border:-border, border:-border].reshape(len(chunk), -1)
         lowest[part] = np.partition(inside, rank, axis=1)[:, rank]
     return mean, lowest
-
-
-def _chunks(count: int) -> list[slice]:
-    return [slice(start, start + _CHUNK) for start in range(0, count, _CHUNK)]
 
 
 def _kernel(window: str) -> _Kernel:

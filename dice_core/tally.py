@@ -31,7 +31,8 @@ class Tally:
     def __init__(self, counts: Iterable[tuple[Kind, int]] = ()) -> None:
         self._counts: Counter[Kind] = Counter()
         for kind, count in counts:
-            self._counts[Kind(*kind)] += count
+            if count:  # or equal tallies would differ in hash and JSON
+                self._counts[Kind(*kind)] += count
 
     @classmethod
     def of(cls, rows: pa.Table) -> "Tally":
@@ -101,7 +102,7 @@ class Tally:
         """Write the counts as JSON that is the same for equal tallies."""
         listed = sorted(
             ([*kind, count] for kind, count in self._counts.items()),
-            key=lambda entry: [str(value) for value in entry],
+            key=lambda entry: [(value is not None, str(value)) for value in entry],
         )
         return json.dumps(listed, ensure_ascii=False, separators=(",", ":"))
 
@@ -110,5 +111,5 @@ class Tally:
         """Read what `to_json` wrote; ValueError where it is not that."""
         try:
             return cls((Kind(*values), int(count)) for *values, count in json.loads(text))
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a tally: {text[:80]!r}") from error

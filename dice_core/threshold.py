@@ -215,7 +215,7 @@ class Policy:
             return tail_threshold(good, EXPECTED_FPR)
         sweep = Sweep.of(np.concatenate([good, bad]), np.repeat([False, True], [len(good), len(bad)]))
         if self.name == "recall":
-            return sweep.middle(int(np.argmax(sweep.tp >= (self.value or 0.0) * sweep.bad)))
+            return sweep.middle(int(np.argmax(sweep.tp / sweep.bad >= (self.value or 0.0))))
         best = sweep.best()
         return best[0] if best else tail_threshold(good, EXPECTED_FPR)
 

@@ -3,9 +3,8 @@
 import json
 import sys
 from enum import StrEnum
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
-import click
 import typer
 
 from dice_core.threshold import Policy
@@ -25,16 +24,22 @@ from jobs.score import score as run_score
 from jobs.synth import SynthSettings
 from jobs.synth import synth as run_synth
 from jobs.teaching import Sources
+from jobs.text import plain
 from jobs.verify import verify as run_verify
 
+PROGRAM = "dice-inspect"
+
 app = typer.Typer(
-    name="dice-inspect",
+    name=PROGRAM,
     help="Find the rare bad part in very large archives of photographs.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+# Newer releases bring their own copy of click, whose errors are not click's; the base is found through one.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 class Format(StrEnum):
@@ -234,7 +239,7 @@ def finish(code: int) -> None:
 
 def say(line: str) -> None:
     """Write a line about the work, on standard error: standard output is for results."""
-    typer.echo(line, err=True)
+    typer.echo(plain(line), err=True)
 
 
 def policy(text: str) -> Policy:
@@ -245,15 +250,22 @@ def policy(text: str) -> Policy:
         raise Refusal(f"--threshold {error}") from error
 
 
+def _told(error: Any) -> str:
+    """Give the message of a refusal, and for wrong usage where the right one is told."""
+    if isinstance(error, Refusal):
+        return str(error)
+    command = error.ctx.command_path if error.ctx else PROGRAM
+    return f"{error.format_message().rstrip('.')}: {command} --help tells more"
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; wrong usage and refusals are one line on standard error and exit code 2."""
     try:
-        app(args=arguments, standalone_mode=False)
-    except (Refusal, click.ClickException) as error:
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        say(f"dice-inspect: {' '.join(message.split())}")
+        app(args=arguments, prog_name=PROGRAM, standalone_mode=False)
+    except (Refusal, UsageError) as error:
+        say(f"{PROGRAM}: {' '.join(_told(error).split())}")
         sys.exit(ExitCode.REFUSED)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         say("interrupted")
         sys.exit(ExitCode.INTERRUPTED)
     except Finish as finished:

@@ -6,6 +6,7 @@ from typing import Any
 
 from jobs import storage
 from jobs.config import ScoreSettings
+from jobs.errors import Refusal
 from jobs.evaluate import evaluate
 from jobs.fit import FitResult, FitSettings, fit
 from jobs.progress import Listener
@@ -52,9 +53,12 @@ def demo(out: str, images: int, *, threads: int, say: Say, listener: Listener) -
     Refusal
         Where `images` or the folder is not taken.
     """
-    storage.make_folder(out)
     training = SynthSettings(storage.join(out, "training.tar"), TRAINING_IMAGES, TRAINING_SEED)
     inspected = SynthSettings(storage.join(out, "inspected.tar"), images, SCORED_SEED)
+    try:
+        storage.make_folder(out)
+    except OSError as error:
+        raise Refusal(f"{out}: {error.strerror or error}: name a folder to write to with --out") from error
     for archive in (training, inspected):
         say(f"rendering {archive.images:,} dice into {archive.out}")
         synth(archive)

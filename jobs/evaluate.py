@@ -78,14 +78,16 @@ def evaluate(out: str, score: str = DEFAULT_SCORE, policy: Policy | None = None)
     Raises
     ------
     Refusal
-        Where there is no job in the folder, or no such column.
+        Where there is no job in the folder, a part of it is damaged, or there is no such column.
     """
     if score not in SCORE_DIRECTIONS:
         raise Refusal(f"--score {score}: no score column: give one of {', '.join(SCORE_DIRECTIONS)}")
     bank = read_model(out)
     rows = open_rows(out)
-    counts = _count(rows)
-    labelled = _read_labelled(rows, bank)
+    try:
+        counts, labelled = _count(rows), _read_labelled(rows, bank)
+    except (OSError, pa.ArrowException) as error:
+        raise Refusal(f"{out}: {error}: verify names the parts that are damaged") from error
     threshold = float(np.float32(bank.thresholds[score]))
     if policy is not None:
         threshold = _choose(labelled, score, policy)
@@ -129,17 +131,18 @@ def open_rows(out: str) -> ds.Dataset:
     ]
     if not names:
         return ds.dataset(SCHEMA.empty_table())
-    try:
-        return ds.dataset(names, schema=SCHEMA, format="parquet")
-    except pa.ArrowInvalid as error:
-        raise Refusal(f"{out}: {error}: verify names the parts that are damaged") from error
+    return ds.dataset(names, schema=SCHEMA, format="parquet")
 
 
 def is_complete(out: str) -> bool:
     """Tell whether every shard that was planned is committed, as the summary and the parts have it."""
     if not storage.exists(storage.join(out, folder.SUMMARY)):
         return False
-    return bool(folder.read_summary(out).get("complete"))
+    try:
+        return bool(folder.read_summary(out).get("complete"))
+    except (ValueError, AttributeError) as error:
+        url = storage.join(out, folder.SUMMARY)
+        raise Refusal(f"{url}: not a summary: remove it, the same score command writes it anew") from error
 
 
 def _count(rows: ds.Dataset) -> dict[str, int]:

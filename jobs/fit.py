@@ -117,7 +117,7 @@ def _check_target(model: str) -> None:
     """Refuse to write over a file that is no model."""
     if storage.is_folder(model):
         raise Refusal(f"--model {model}: is a folder: name a file")
-    if not storage.exists(storage.parent(model)):
+    if not storage.is_folder(storage.parent(model)):
         raise Refusal(f"--model {model}: its folder does not exist: make it, or name another file")
     if storage.exists(model):
         try:
@@ -174,7 +174,9 @@ def _check_memory(settings: FitSettings, learning: Learning, teaching: Teaching)
 def _anomaly_labels(sources: Sources, teaching: Teaching) -> tuple[str, ...]:
     """Names that make a folder one of defective parts when it is scored."""
     declared = [DECLARED_BAD] if sources.bad else []
-    return tuple(dict.fromkeys((*sources.anomaly_labels, *declared, *teaching.taken_bad)))
+    names = dict.fromkeys((*sources.anomaly_labels, *declared, *teaching.taken_bad))
+    # Defective parts may lie in folders of their faces; alone, such a name says nothing of a defect.
+    return tuple(name for name in names if name not in teaching.good)
 
 
 def _judge(bank: Bank, teaching: Teaching, crossfit: CrossFit) -> FitResult:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from jobs.shard import Failure, PartReport
+from jobs.text import plain
 
 LINE_SECONDS = 10.0
 """Time between two lines where there is no terminal."""
@@ -101,7 +102,7 @@ class Lines:
     def failed(self, failure: Failure) -> None:
         """Write what failed at once."""
         self._counts.failed += 1
-        self._write(f"failed: {failure.error}")
+        self._write(f"failed: {plain(failure.error)}")
 
     def done(self) -> None:
         """Write the last line."""
@@ -150,7 +151,7 @@ class Bar:
     def failed(self, failure: Failure) -> None:
         """Write what failed above the bar."""
         self._counts.failed += 1
-        self._progress.console.print(f"failed: {failure.error}", markup=False, highlight=False)
+        self._progress.console.print(f"failed: {plain(failure.error)}", markup=False, highlight=False)
 
     def done(self) -> None:
         """Leave the bar as it is."""

@@ -11,6 +11,7 @@ from rich.text import Text
 from jobs.demo import DemoResult
 from jobs.fit import FaceReport, FitResult
 from jobs.score import ScoreResult
+from jobs.text import plain
 
 _UNDEFINED = "-"
 
@@ -25,8 +26,12 @@ def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
     for position, column in enumerate(columns):
         table.add_column(column, justify="left" if position == 0 else "right")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(plain, row))
     return table
+
+
+def _lines(lines: Iterable[str]) -> Iterable[Text]:
+    return (Text(plain(line)) for line in lines)
 
 
 def fitted(result: FitResult, model: str) -> RenderableType:
@@ -40,7 +45,7 @@ def fitted(result: FitResult, model: str) -> RenderableType:
         "Errors, precision, recall and F1 are of the training images, each judged by a bank without it.",
         f"model: {model}",
     ]
-    return Group(table, *map(Text, lines))
+    return Group(table, *_lines(lines))
 
 
 def _face_row(report: FaceReport) -> Iterable[str]:
@@ -81,7 +86,7 @@ def scored(result: ScoreResult, out: str) -> RenderableType:
     if evaluation and evaluation["f1"] is not None:
         lines.append(headline(evaluation))
     lines.append(f"rows, model and summary: {out}")
-    return Group(*map(Text, lines))
+    return Group(*_lines(lines))
 
 
 def headline(evaluation: Mapping[str, Any]) -> str:
@@ -162,12 +167,11 @@ def demonstrated(result: DemoResult) -> RenderableType:
         f"model    {result.model}",
         f"summary  {result.rows}/_summary.json",
     ]
-    return Group(evaluated(result.evaluation, compare=True), *map(Text, lines))
+    return Group(evaluated(result.evaluation, compare=True), *_lines(lines))
 
 
 def write(content: RenderableType) -> None:
     """Write to standard output, as wide as the content needs where that is no terminal."""
-    console = Console(highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        console = Console(highlight=False, soft_wrap=True, width=160)
-    console.print(content)
+    width = None if Console().is_terminal else 160
+    # Names of faces and folders are others' words: nothing in them is markup.
+    Console(width=width, highlight=False, markup=False, emoji=False, soft_wrap=True).print(content)

@@ -61,6 +61,8 @@ class SynthSettings:
             raise Refusal(f"--seed {self.seed}: give a number from 0 up")
         if not 0 <= self.defects <= 1:
             raise Refusal(f"--defects {self.defects:g}: give a share from 0 to 1")
+        if storage.is_folder(self.out):
+            raise Refusal(f"{self.out}: is a folder: name a file")
 
     @property
     def truth(self) -> str:
@@ -77,7 +79,14 @@ def synth(settings: SynthSettings, advance: Callable[[int], None] = lambda done:
         What to render and where to write it.
     advance
         Told how many photographs were rendered since it was last told.
+
+    Raises
+    ------
+    Refusal
+        Where there is no folder to write to.
     """
+    if not storage.is_folder(storage.parent(settings.out)):
+        raise Refusal(f"{settings.out}: its folder does not exist: make it, or name another file")
     truth: list[dict[str, Any]] = []
     with storage.writing(settings.out) as stream, tarfile.open(fileobj=stream, mode="w") as archive:
         for member, content, told in _photographs(settings):

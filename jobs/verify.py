@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pyarrow as pa
+
 from dice_core.rows import SCHEMA, SCHEMA_VERSION
 from dice_core.tally import Kind, Tally
 from jobs import folder, parquet, parts, storage, summary
@@ -95,15 +97,27 @@ def _check_ranges(out: str, listed: list[PartReport]) -> Iterator[str]:
                 yield f"{archive}: rows {min(end, report.first)} to {max(end, report.first) - 1} are {what}"
             end = report.first + report.rows
         last = max(reports, key=lambda report: report.first)
-        members = int(parquet.read_footer(storage.join(out, last.name)).metadata["members"])
-        if end < members:
+        members = _members(storage.join(out, last.name))
+        if members is not None and end < members:
             yield f"{archive}: rows {end} to {members - 1} are missing"
+
+
+def _members(url: str) -> int | None:
+    """Tell how many members the archive of a part has; None where the part is damaged."""
+    try:
+        return int(parquet.read_footer(url).metadata["members"])
+    except (OSError, pa.ArrowInvalid, KeyError, ValueError):
+        return None
 
 
 def _check_summary(out: str, names: list[str], listed: list[PartReport]) -> Iterator[str]:
     if folder.SUMMARY not in names:
         return
-    told = folder.read_summary(out)
+    try:
+        told = folder.read_summary(out)
+    except ValueError as error:
+        yield f"{folder.SUMMARY}: not a summary: {error}"
+        return
     for name, count in summary.counts(Total.of(report.tally for report in listed).tally).items():
         if told.get(name) != count:
             yield f"{folder.SUMMARY}: {name} is {told.get(name)}, the parts have {count}"

@@ -83,9 +83,7 @@ def test_the_label_is_a_folder_that_the_model_knows(collected, name, folder, lab
         (samples.jpeg(1, SIZE * 2), "rejected", "wrong_size", SIZE * 2, True),
     ],
 )
-def test_what_is_no_image_has_a_reason_and_no_scores(
-    collected, content, status, reason, width, hashed
-):
+def test_what_is_no_image_has_a_reason_and_no_scores(collected, content, status, reason, width, hashed):
     collected.add(member(0), content)
     (row,) = collected.table().to_pylist()
     assert (row["status"], row["reason"], row["width"], row["height"]) == (status, reason, width, width)

@@ -237,9 +237,7 @@ def scoring(lot, model, out, log):
 
 
 @pytest.mark.parametrize("cluster", ["serial", "local"])
-def test_killed_and_started_again_gives_the_same_rows(
-    scoring, cluster, lot, model, out, log, serial_rows
-):
+def test_killed_and_started_again_gives_the_same_rows(scoring, cluster, lot, model, out, log, serial_rows):
     process = scoring(cluster, 300)
     process.kill()
     process.communicate()
