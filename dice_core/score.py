@@ -12,7 +12,7 @@ from dice_core.exposure import even
 from dice_core.match import Templates, ncc
 from dice_core.residual import locate, rebuild, smooth_squares
 from dice_core.rows import Verdict
-from dice_core.ssim import Reference, ssim_scores
+from dice_core.ssim import Reference, ssim_map, ssim_pair_scores
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
@@ -72,7 +72,7 @@ class Scorer:
             "face": np.array(self.faces)[which],
             "ncc": best,
             "ncc_margin": best - _runner_up(similarity),
-            "ssim": ssim_scores(work, self._means, which)[0],
+            "ssim": ssim_map(work, self._means, which)[0],
         }
         columns |= self._residual_columns(work, which)
         bad = columns["defect_score"] >= self._threshold
@@ -94,7 +94,7 @@ class Scorer:
             own = np.flatnonzero(which == number)
             evened = even(work[own], face.part, face.exposure)
             rebuilt = rebuild(evened, face.centre, face.components)
-            mean, low = ssim_scores(evened, Reference.of(rebuilt), np.arange(len(own)))
+            mean, low = ssim_pair_scores(evened, rebuilt)
             columns["ssim_rebuilt"][own], columns["ssim_low"][own] = mean, low
             maps = smooth_squares(evened - rebuilt, face.spread_dark, face.spread_bright)
             defect = locate(maps, face.part)

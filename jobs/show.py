@@ -84,23 +84,26 @@ def scored(result: ScoreResult, out: str) -> RenderableType:
     lines += [f"failed: {failure['error']}" for failure in told["failures"]]
     evaluation = told["evaluation"]
     if evaluation and evaluation["f1"] is not None:
-        lines.append(headline(evaluation))
+        lines += headline(evaluation)
     lines.append(f"rows, model and summary: {out}")
     return Group(*_lines(lines))
 
 
-def headline(evaluation: Mapping[str, Any]) -> str:
-    """Give F1 with what it takes to read it: prevalence and the number of independent parts."""
+def headline(evaluation: Mapping[str, Any]) -> list[str]:
+    """Give F1 with what it takes to read it: interval, prevalence, independent parts, images seen before."""
     bounds = evaluation["intervals"]["f1"]
     between = f" (95 % between {bounds[0]:.4f} and {bounds[1]:.4f})" if bounds else ""
-    return (
-        f"F1 {number(evaluation['f1'])}{between} at {evaluation['score']} {evaluation['threshold']:.4g}; "
-        f"prevalence {evaluation['prevalence']:.2%}, {evaluation['independent_parts']:,} runs of frames, "
-        f"{evaluation['seen']:,} images taught the model, F1 without them {number(evaluation['f1_unseen'])}"
-    )
+    lines = [
+        f"F1 {number(evaluation['f1'])}{between} at {evaluation['score']} {evaluation['threshold']:.4g}",
+        f"prevalence {evaluation['prevalence']:.2%}, {evaluation['independent_parts']:,} runs of frames",
+    ]
+    if evaluation["seen"]:
+        unseen = number(evaluation["f1_unseen"])
+        lines.append(f"{evaluation['seen']:,} of these images taught the model; F1 without them {unseen}")
+    return lines
 
 
-def evaluated(evaluation: Mapping[str, Any], *, compare: bool) -> RenderableType:
+def evaluated(evaluation: Mapping[str, Any], *, compare: bool, faces: bool = True) -> RenderableType:
     """Tell what rows are worth: the headline, then the faces, then every score column side by side."""
     parts: list[RenderableType] = []
     if not evaluation["complete"]:
@@ -114,7 +117,9 @@ def evaluated(evaluation: Mapping[str, Any], *, compare: bool) -> RenderableType
     if evaluation["prevalence"] is None:
         parts.append(Text("no labelled images: nothing to compare the verdicts with"))
         return Group(*parts)
-    parts += [Text(headline(evaluation)), _confusion_table("face", evaluation["per_face"])]
+    parts += _lines(headline(evaluation))
+    if faces:
+        parts.append(_confusion_table("face", evaluation["per_face"]))
     if note := evaluation["intervals"]["note"]:
         parts.append(Text(f"no intervals: {note}"))
     if compare:
@@ -167,7 +172,7 @@ def demonstrated(result: DemoResult) -> RenderableType:
         f"model    {result.model}",
         f"summary  {result.rows}/_summary.json",
     ]
-    return Group(evaluated(result.evaluation, compare=True), *_lines(lines))
+    return Group(evaluated(result.evaluation, compare=True, faces=False), *_lines(lines))
 
 
 def write(content: RenderableType) -> None:

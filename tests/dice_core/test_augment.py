@@ -10,7 +10,11 @@ SHAPE = (20, 28)
 
 
 def smooth(rng, count=2, shape=SHAPE):
-    return ndimage.gaussian_filter(rng.uniform(-700, 950, (count, *shape)), (0, 2, 2)).clip(0, 255).astype(np.uint8)
+    return (
+        ndimage.gaussian_filter(rng.uniform(-700, 950, (count, *shape)), (0, 2, 2))
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
 
 
 def warp(image, angle=0.0, scale=1.0, shift=(0.0, 0.0), gain=1.0, spot=0.0, middle=(0.0, 0.0), radius=5.0):

@@ -93,7 +93,8 @@ def test_a_bank_reads_back_to_the_last_bit(make_bank):
 def test_equal_banks_give_equal_bytes(make_bank, make_face):
     bank = make_bank()
     turned = make_bank(
-        thresholds=dict(reversed(bank.thresholds.items())), taught=frozenset(sorted(bank.taught, reverse=True))
+        thresholds=dict(reversed(bank.thresholds.items())),
+        taught=frozenset(sorted(bank.taught, reverse=True)),
     )
     assert written(bank) == written(turned)
     laid = make_face("a", centre=np.asfortranarray(bank.faces[0].centre))
@@ -102,7 +103,9 @@ def test_equal_banks_give_equal_bytes(make_bank, make_face):
 
 
 def test_a_bank_that_remembers_no_image_and_knows_no_limit_reads_back(make_bank):
-    again = read(written(make_bank(taught=frozenset(), anomaly_labels=(), thresholds={"defect_score": np.inf})))
+    again = read(
+        written(make_bank(taught=frozenset(), anomaly_labels=(), thresholds={"defect_score": np.inf}))
+    )
     assert (again.taught, again.anomaly_labels) == (frozenset(), ())
     assert again.thresholds == {"defect_score": np.inf}
 
@@ -129,7 +132,7 @@ def test_a_bank_reads_from_the_disk_too(tmp_path, content):
         (saved({"head": np.frombuffer(b"[" * 100_000, np.uint8)}), "recursion"),
         (saved({"head": np.array([{"a": 1}], object)}), "plain array"),
         (saved({"head": np.asfortranarray(np.zeros((3, 3)))}), "plain array"),
-        (saved({"head": np.zeros(1000, np.uint8)}, np.savez_compressed), "compressed"),
+        (saved({"head": np.random.default_rng(0).random(50)}, np.savez_compressed), "compressed"),
         (archive(head=b"\x93NUMPY\x02\x00" + bytes(100)), "npy version"),
         (archive(head=member("'" * 3)), "no template bank"),
         (archive(head=member("{'descr': (")), "no template bank"),
@@ -206,7 +209,9 @@ def test_a_missing_array_is_named(content, name):
 
 
 @pytest.mark.parametrize("name", ARRAYS)
-@pytest.mark.parametrize("change", [lambda a: a[:, 1:], lambda a: a[None], np.ravel, lambda a: a.astype(np.float64)])
+@pytest.mark.parametrize(
+    "change", [lambda a: a[:, 1:], lambda a: a[None], np.ravel, lambda a: a.astype(np.float64)]
+)
 def test_an_array_of_another_shape_or_type_is_named(content, name, change):
     with pytest.raises(ValueError, match=f"{name}_0"):
         read(with_array(content, f"{name}_0", change))
@@ -216,7 +221,15 @@ def test_an_array_of_another_shape_or_type_is_named(content, name, change):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_number_that_is_none_is_refused(content, name, value):
     with pytest.raises(ValueError, match=f"{name}_0"):
-        read(with_array(content, f"{name}_0", lambda array: np.where(np.arange(array.size).reshape(array.shape) == 5, np.float32(value), array)))
+        read(
+            with_array(
+                content,
+                f"{name}_0",
+                lambda array: np.where(
+                    np.arange(array.size).reshape(array.shape) == 5, np.float32(value), array
+                ),
+            )
+        )
 
 
 @pytest.mark.parametrize("name", ["spread_dark", "spread_bright"])

@@ -22,7 +22,9 @@ def bounds(bad, called, group, seed=0):
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(-3, 6)), max_size=40))
 def test_the_counts_of_all_groups_are_those_of_all_images(rows):
-    bad, called, group = (np.array([row[at] for row in rows], kind) for at, kind in enumerate((bool, bool, int)))
+    bad, called, group = (
+        np.array([row[at] for row in rows], kind) for at, kind in enumerate((bool, bool, int))
+    )
     counts = group_confusions(bad, called, group)
     assert counts.shape == (len(set(group.tolist())), 4)
     assert Confusion(*counts.sum(axis=0).tolist()) == Confusion.of(bad, called)
@@ -62,7 +64,9 @@ def test_frames_of_one_part_together_know_less_than_as_many_parts():
         assert np.ptp(grouped[name]) > 2 * np.ptp(single[name])
 
 
-@pytest.mark.parametrize(("good", "defective"), [(FEWEST_PARTS - 1, 50), (50, FEWEST_PARTS - 1), (0, 0), (50, 0)])
+@pytest.mark.parametrize(
+    ("good", "defective"), [(FEWEST_PARTS - 1, 50), (50, FEWEST_PARTS - 1), (0, 0), (50, 0)]
+)
 def test_too_few_parts_have_no_interval(good, defective):
     bad = np.repeat([False, True], [good, defective])
     assert bounds(bad, bad, np.arange(len(bad))) == dict.fromkeys(NAMES)

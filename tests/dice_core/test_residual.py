@@ -52,7 +52,9 @@ def test_the_kernel_is_a_gaussian_of_sum_one(sigma):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 1000), st.sampled_from([(1, 1), (3, 5), (24, 40), (40, 24), (130, 20)]), st.integers(0, 3))
+@given(
+    st.integers(0, 1000), st.sampled_from([(1, 1), (3, 5), (24, 40), (40, 24), (130, 20)]), st.integers(0, 3)
+)
 def test_smooths_squares_as_scipy_does(seed, shape, count):
     rng = np.random.default_rng(seed)
     residual = rng.normal(0, 10, (count, *shape)).astype(np.float32)
@@ -89,7 +91,7 @@ def test_the_box_holds_the_connected_region_of_the_peak(seed, share):
     for n, evidence in enumerate(np.where(part, maps, 0)):
         labels, _ = ndimage.label((evidence >= REGION_SHARE * evidence.max()) & part)
         region = labels == labels[np.unravel_index(evidence.argmax(), SHAPE)]
-        rows, columns = ndimage.find_objects(region)[0]
+        rows, columns = ndimage.find_objects(region.astype(int))[0]
         assert (found.x[n], found.y[n]) == (columns.start, rows.start)
         assert (found.width[n], found.height[n]) == (columns.stop - columns.start, rows.stop - rows.start)
         assert found.area[n] == region.sum()

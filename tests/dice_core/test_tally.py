@@ -95,7 +95,12 @@ def test_a_tally_is_not_equal_to_its_counts():
 @pytest.mark.parametrize(
     "text",
     ["", "null", "5", "[5]", "[[1,2]]", '[["a",null,null,"ok",null,null,"x"]]', "[[[],1,1,1,1,1,1]]", '"abc"']
-    + ['[["a",null,null,"ok",null,null,Infinity]]', "[" * 100_000, "{", '[["a",null,null,"ok",null,null,null]]'],
+    + [
+        '[["a",null,null,"ok",null,null,Infinity]]',
+        "[" * 100_000,
+        "{",
+        '[["a",null,null,"ok",null,null,null]]',
+    ],
 )
 def test_what_is_no_tally_is_refused(text):
     with pytest.raises(ValueError):

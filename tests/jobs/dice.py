@@ -1,4 +1,4 @@
-"""Synthetic dice for the tests of the jobs, small and few, and the scoring command that counts the real scorer.
+"""Synthetic dice for the tests of the jobs, and the scoring command with the real scorer counted.
 
 Run as a program, it scores as `fake_scorer` does, with the real scorer.
 """

@@ -1,0 +1,150 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dice_core.bank import Bank
+from dice_core.crossfit import HIGHEST_FLOOR, CrossFit, choose_thresholds, cross_fit, ncc_floor
+from dice_core.learn import learn
+from dice_core.rows import SCORE_DIRECTIONS
+from dice_core.score import Scorer
+from dice_core.threshold import Policy, tail_threshold
+
+
+def columns(values, direction=1):
+    """Every score column with the same values, the worse the farther along its direction."""
+    values = np.asarray(values, np.float32)
+    return {name: values * (own * direction) for name, own in SCORE_DIRECTIONS.items()}
+
+
+def crossfit_of(good, bad=(), shifted=None):
+    return CrossFit(columns(good), columns(good if shifted is None else shifted), columns(bad))
+
+
+def correlating(good, shifted):
+    return CrossFit({"ncc": np.array(good)}, {"ncc": np.array(shifted)}, {"ncc": np.empty(0)})
+
+
+def without_fold(lessons, fold):
+    faces = tuple(lesson.without[fold] for lesson in lessons)
+    return Scorer(Bank((32, 32), (32, 32), faces, (), -1.0, {"defect_score": 1.0}, frozenset()))
+
+
+def test_every_image_is_judged_without_its_fold_and_in_order(samples, lessons, crossfit):
+    images = np.concatenate([sample.images for sample in samples.values()])
+    shifted = np.concatenate([lesson.shifted for lesson in lessons])
+    folds = np.concatenate([lesson.fold_of for lesson in lessons])
+    assert set(folds.tolist()) == {0, 1, 2}
+    for found, stack in ((crossfit.good, images), (crossfit.shifted, shifted)):
+        assert len(found["defect_score"]) == len(stack)
+        for fold in range(3):
+            expected = without_fold(lessons, fold).score(stack[folds == fold])
+            for name in SCORE_DIRECTIONS:
+                np.testing.assert_allclose(found[name][folds == fold], expected[name], rtol=1e-4, atol=1e-6)
+    assert crossfit.good["face"].tolist() == ["one"] * 24 + ["two"] * 24
+
+
+def test_an_image_unlike_the_others_is_not_excused_by_having_taught(draw_faces, sample_of, nothing, learning):
+    images = draw_faces(0, 24)
+    images[13, 17:22, 8:14] = 10
+    sample = {"one": sample_of(images)}
+    learning = replace(learning, components=12)
+    lessons = learn(sample, learning)
+    own = cross_fit(sample, lessons, nothing, learning).good["defect_score"]
+    bank = Bank((32, 32), (32, 32), (lessons[0].face,), (), 0.0, {"defect_score": 1.0}, frozenset())
+    whole = Scorer(bank).score(images)["defect_score"]
+    assert own.argmax() == 13
+    assert own[13] > 3 * whole[13]
+    assert own[13] > 3 * np.delete(own, 13).max()
+
+
+def test_bad_images_are_judged_in_their_order_by_one_fold_each(
+    samples, lessons, learning, draw_faces, sample_of, crossfit
+):
+    bad = np.concatenate([draw_faces(0, 5, seed=3), draw_faces(1, 6, seed=3)])
+    for number, image in enumerate(bad):
+        image[18:22, 9 : 10 + number % 5] = 5
+    sample = sample_of(bad, runs=[5, 5, 2, 2, 9, 9, 9, 0, 0, 4, 4])
+    found = cross_fit(samples, lessons, sample, learning).bad
+    folds = sample.folds(3)
+    assert found["face"].tolist() == ["one"] * 5 + ["two"] * 6
+    for at, fold in enumerate(folds):
+        expected = without_fold(lessons, fold).score(bad[at : at + 1])["defect_score"]
+        assert found["defect_score"][at] == pytest.approx(expected[0], rel=1e-4)
+    assert np.median(found["defect_score"]) > crossfit.good["defect_score"].max()
+
+
+def test_no_bad_image_gives_columns_without_rows(crossfit):
+    assert crossfit.bad.keys() == crossfit.good.keys()
+    assert {len(column) for column in crossfit.bad.values()} == {0}
+
+
+def test_more_threads_find_the_same(samples, lessons, nothing, learning, crossfit):
+    again = cross_fit(samples, lessons, nothing, learning, threads=2)
+    for name, column in crossfit.good.items():
+        np.testing.assert_array_equal(again.good[name], column)
+
+
+def test_faces_of_too_few_runs_are_judged_too(draw_faces, sample_of, nothing, learning):
+    few = {"one": sample_of(draw_faces(0, 2)), "two": sample_of(draw_faces(1, 1))}
+    found = cross_fit(few, learn(few, learning), nothing, learning).good
+    assert found["face"].tolist() == ["one", "one", "two"]
+    assert np.isfinite(found["defect_score"]).all()
+
+
+@pytest.mark.parametrize(
+    ("good", "shifted", "floor"),
+    [
+        ([1.0] * 9, [1.0] * 9, HIGHEST_FLOOR),
+        ([0.99] * 9, [0.95] * 9, HIGHEST_FLOOR),
+        ([0.99] * 9, [0.8] * 9, 0.5),
+        ([0.8] * 9, [0.99] * 9, 0.5),
+        ([0.0] * 9, [0.0] * 9, 0.0),
+        ([-1.0], [0.9], 0.0),
+    ],
+)
+def test_the_floor_is_well_under_what_good_parts_reach(good, shifted, floor):
+    found = ncc_floor(correlating(good, shifted))
+    assert found == pytest.approx(floor)
+    assert 0 <= found <= HIGHEST_FLOOR
+
+
+@pytest.mark.parametrize("column", SCORE_DIRECTIONS)
+def test_a_threshold_lies_between_good_and_bad_where_they_separate(column):
+    direction = SCORE_DIRECTIONS[column]
+    good = np.linspace(1, 2, 50)
+    # As far as other light and pose are concerned, the whole gap would do.
+    found = direction * choose_thresholds(crossfit_of(good, [8, 9], good * 4), Policy())[column]
+    assert 2 < found <= 8
+    near = direction * choose_thresholds(crossfit_of(good, [800, 900]), Policy())[column]
+    assert near == pytest.approx(tail_threshold(good.astype(np.float32).astype(float), 0.001))
+    assert 2 < near < 3
+
+
+@pytest.mark.parametrize("column", SCORE_DIRECTIONS)
+def test_without_bad_images_the_tail_of_other_light_and_pose_decides(column):
+    good = np.linspace(1, 2, 50).astype(np.float32)
+    found = SCORE_DIRECTIONS[column] * choose_thresholds(crossfit_of(good, [], good * 2), Policy())[column]
+    assert found == pytest.approx(tail_threshold(good.astype(float) * 2, 0.001))
+    assert found > 4
+
+
+def test_a_value_is_the_defect_scores_and_the_other_columns_choose_for_themselves():
+    fit = crossfit_of(np.linspace(1, 2, 50), [8, 9])
+    found, best = (choose_thresholds(fit, policy) for policy in (Policy("value", 42.0), Policy()))
+    assert found.pop("defect_score") == 42
+    assert all(best[name] == value for name, value in found.items())
+
+
+def test_recall_and_fpr_follow_the_direction_of_their_column():
+    fit = crossfit_of(np.linspace(0, 2, 201), [1.5, 3.0, 4.0])
+    for column, value in choose_thresholds(fit, Policy("recall", 1.0)).items():
+        direction = SCORE_DIRECTIONS[column]
+        assert (direction * fit.bad[column] >= direction * value).all()
+    for column, value in choose_thresholds(fit, Policy("fpr", 0.1)).items():
+        direction = SCORE_DIRECTIONS[column]
+        assert (direction * fit.good[column] >= direction * value).mean() == pytest.approx(0.1, abs=0.01)
+
+
+def test_all_columns_have_a_threshold(crossfit):
+    assert choose_thresholds(crossfit, Policy()).keys() == SCORE_DIRECTIONS.keys()

@@ -1,0 +1,202 @@
+import tracemalloc
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from dice_core.bank import Bank
+from dice_core.learn import SPREAD_FLOOR, Learning, _gram, _principal, learn
+from dice_core.residual import rebuild
+from dice_core.score import Scorer
+
+
+def low_rank(rng, rows=40, rank=4, pixels=300, noise=0.0):
+    """Rows about a mean, with spreads of falling size along `rank` directions."""
+    weights = rng.normal(size=(rows, rank)) * 0.5 ** np.arange(rank) * 200
+    directions = np.linalg.qr(rng.normal(size=(pixels, rank)))[0].T
+    return (
+        rng.uniform(50, 200, pixels) + weights @ directions + rng.normal(0, noise, (rows, pixels))
+    ).astype(np.float32)
+
+
+def scores(bank, images):
+    return Scorer(bank).score(images)
+
+
+def assert_equal_faces(one, other):
+    for field in fields(one):
+        np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name), field.name)
+
+
+@pytest.mark.parametrize("inside", [slice(None), slice(0, 25), slice(1, None, 2)])
+def test_components_span_what_the_singular_value_decomposition_does(rng, inside):
+    flat = low_rank(rng, noise=0.5)
+    chosen = np.zeros(len(flat), bool)
+    chosen[inside] = True
+    centre, components = _principal(flat, _gram(flat), chosen, 4, rng)
+    rows = flat[chosen].astype(np.float64)
+    np.testing.assert_allclose(centre, rows.mean(axis=0), rtol=1e-5)
+    expected = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)[2][:4]
+    np.testing.assert_allclose(components @ components.T, np.eye(4), atol=1e-5)
+    np.testing.assert_allclose(np.linalg.svd(components @ expected.T)[1], 1, atol=1e-4)
+
+
+def test_the_leading_components_come_first(rng):
+    flat = low_rank(rng)
+    _, components = _principal(flat, _gram(flat), np.ones(40, bool), 4, rng)
+    variance = ((flat - flat.mean(axis=0)) @ components.T).var(axis=0)
+    assert (np.diff(variance) < 0).all()
+
+
+def test_there_are_no_more_components_than_the_rows_have_and_these_rebuild_them(rng):
+    flat = low_rank(rng)
+    centre, components = _principal(flat, _gram(flat), np.ones(40, bool), 10, rng)
+    assert len(components) == 4
+    images = flat.reshape(40, 15, 20)
+    np.testing.assert_allclose(rebuild(images, centre.reshape(15, 20), components), images, atol=0.01)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 9])
+def test_equal_rows_have_no_component(rng, rows):
+    flat = np.repeat(low_rank(rng, rows=1), rows, axis=0)
+    centre, components = _principal(flat, _gram(flat), np.ones(rows, bool), 5, rng)
+    assert components.shape == (0, 300)
+    np.testing.assert_allclose(centre, flat[0], rtol=1e-6)
+
+
+def test_a_lesson_is_of_the_shapes_that_scoring_needs(lessons, samples, learning):
+    for lesson, (name, sample) in zip(lessons, samples.items(), strict=True):
+        assert lesson.held_out
+        assert (lesson.face.name, lesson.face.images) == (name, 24)
+        assert lesson.shifted.shape == sample.images.shape
+        assert len(lesson.without) == learning.folds
+        np.testing.assert_array_equal(lesson.fold_of, sample.folds(learning.folds))
+        np.testing.assert_allclose(lesson.face.mean, sample.images.mean(axis=0), atol=1e-3)
+        for face in (lesson.face, *lesson.without):
+            assert face.components.shape == (4, 32 * 32)
+            np.testing.assert_allclose(face.components @ face.components.T, np.eye(4), atol=1e-5)
+            assert min(face.spread_dark.min(), face.spread_bright.min()) >= np.float32(SPREAD_FLOOR)
+
+
+def test_a_fold_is_learnt_without_its_images(samples, lessons, learning, sample_of):
+    one = samples["one"]
+    fold = lessons[0].fold_of == 1
+    others = one.images[~fold].mean(axis=0)
+    np.testing.assert_allclose(lessons[0].without[1].mean, others, atol=1e-3)
+    changed = one.images.copy()
+    changed[fold] = changed[fold][:, ::-1]
+    again = learn({"one": sample_of(changed)}, learning)[0]
+    np.testing.assert_array_equal(again.without[1].mean, lessons[0].without[1].mean)
+    assert np.abs(again.face.mean - lessons[0].face.mean).max() > 1
+
+
+def test_a_blob_on_a_good_part_scores_far_above_all_good_ones_and_is_boxed(learnt, draw_faces):
+    for face in (0, 1):
+        good = draw_faces(face, 12, seed=9)
+        highest = scores(learnt, good)["defect_score"].max()
+        for grey, y, x in ((10, 18, 9), (60, 8, 17)):
+            bad = good[:1].copy()
+            bad[0, y : y + 4, x : x + 5] = grey
+            found = scores(learnt, bad)
+            assert found["defect_score"][0] > 2 * highest
+            assert found["verdict"][0] == "anomaly"
+            left, top = found["defect_x"][0], found["defect_y"][0]
+            assert left <= x + 1
+            assert top <= y + 1
+            assert left + found["defect_width"][0] >= x + 4
+            assert top + found["defect_height"][0] >= y + 3
+            assert found["defect_area"][0] < 80
+
+
+def test_unseen_good_parts_are_good_and_of_their_face(learnt, draw_faces):
+    for face, name in enumerate(("one", "two")):
+        found = scores(learnt, draw_faces(face, 30, seed=5))
+        assert set(found["face"]) == {name}
+        assert (found["verdict"] == "good").mean() > 0.9
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+@pytest.mark.parametrize("copies", [1, 3])
+def test_a_face_of_few_images_is_learnt(draw_faces, sample_of, samples, learning, count, copies):
+    few = sample_of(draw_faces(2, count))
+    lessons = learn({"one": samples["one"], "few": few}, replace(learning, copies=copies))
+    assert [lesson.held_out for lesson in lessons] == [True, False]
+    for face in (lessons[1].face, *lessons[1].without):
+        for name in ("mean", "centre", "components", "spread_dark", "spread_bright"):
+            assert np.isfinite(getattr(face, name)).all(), name
+        # What so few images show of their spread is not believed where the other faces know better.
+        assert (face.spread_dark >= lessons[0].face.spread_dark).all()
+        assert (face.spread_bright >= lessons[0].face.spread_bright).all()
+    bank = Bank((32, 32), (32, 32), (lessons[1].face,), (), 0.3, {"defect_score": 5.0}, frozenset())
+    bad = few.images[:1].copy()
+    bad[0, 18:22, 9:14] = 10
+    assert scores(bank, bad)["defect_score"][0] > 2 * scores(bank, few.images)["defect_score"].max()
+
+
+@pytest.mark.parametrize("grey", [0, 130, 255])
+def test_a_face_without_a_pattern_is_learnt(grey, sample_of, learning):
+    images = np.full((24, 32, 32), grey, np.uint8)
+    face = learn({"flat": sample_of(images)}, learning)[0].face
+    assert np.isfinite(face.components).all()
+    bank = Bank((32, 32), (32, 32), (face,), (), 0.0, {"defect_score": 1.0}, frozenset())
+    assert scores(bank, images)["defect_score"].max() < 0.5
+    images[:, 10:20, 10:20] //= 2
+    assert not grey or scores(bank, images)["defect_score"].min() > 5
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_equal_seeds_learn_the_same_on_any_number_of_threads(samples, lessons, learning, threads):
+    told = []
+    again = learn(samples, learning, threads=threads, progress=told.append)
+    assert sorted(told) == ["one", "two"]
+    for one, other in zip(lessons, again, strict=True):
+        assert_equal_faces(one.face, other.face)
+        np.testing.assert_array_equal(one.shifted, other.shifted)
+        for without, same in zip(one.without, other.without, strict=True):
+            assert_equal_faces(without, same)
+
+
+def test_another_seed_draws_other_copies(samples, lessons, learning):
+    other = learn(samples, replace(learning, seed=1))
+    assert (other[0].shifted != lessons[0].shifted).any()
+
+
+def test_a_smaller_working_size_learns_smaller_faces(draw_faces, sample_of, learning):
+    lesson = learn({"one": sample_of(draw_faces(0, 24, side=64))}, learning)[0]
+    assert lesson.face.mean.shape == (32, 32)
+    assert lesson.shifted.shape == (24, 32, 32)
+
+
+def test_nothing_to_learn_from_is_refused(nothing, samples, learning):
+    for wrong in ({}, {"none": nothing}, {**samples, "none": nothing}):
+        with pytest.raises(ValueError, match="face"):
+            learn(wrong, learning)
+
+
+@pytest.mark.parametrize("folds", [2, 3, 5])
+@pytest.mark.parametrize(("count", "faces", "components"), [(60, 1, 8), (30, 3, 20)])
+def test_the_memory_that_is_stated_is_about_what_is_taken(
+    draw_faces, sample_of, folds, count, faces, components
+):
+    learning = Learning((64, 64), components, folds=folds)
+    drawn = {str(face): sample_of(draw_faces(face, count, side=64)) for face in range(faces)}
+    learn({"0": sample_of(draw_faces(0, 24))}, Learning((32, 32), 4))  # what is compiled once is no one's
+    tracemalloc.start()
+    try:
+        learn(drawn, learning)
+        taken = tracemalloc.get_traced_memory()[1] + sum(sample.images.nbytes for sample in drawn.values())
+    finally:
+        tracemalloc.stop()
+    stated = learning.memory((64, 64), [count] * faces, threads=1)
+    assert 0.5 * stated < taken < 1.1 * stated
+
+
+def test_stated_memory_grows_with_all_that_takes_it():
+    least = Learning((64, 64)).memory((64, 64), [50, 40], 1)
+    assert Learning((96, 96)).memory((64, 64), [50, 40], 1) > least
+    assert Learning((64, 64), components=120).memory((64, 64), [50, 40], 1) > least
+    assert Learning((64, 64), copies=4).memory((64, 64), [50, 40], 1) > least
+    assert Learning((64, 64)).memory((640, 640), [50, 40], 1) > least
+    assert Learning((64, 64)).memory((64, 64), [51, 40], 1) > least
+    two = Learning((64, 64)).memory((64, 64), [50, 40], 2)
+    assert least < two == Learning((64, 64)).memory((64, 64), [50, 40], 8)
