@@ -164,7 +164,7 @@ _NO_BANK = (
     OverflowError,
     RuntimeError,  # of an encrypted member, a method zipfile lacks, a head nested too deeply
 )
-"""What the readers beneath raise, besides ValueError and KeyError, on bytes that `Bank.write` did not write."""
+"""What the readers beneath raise, besides ValueError and KeyError, on bytes that are no bank."""
 
 
 def _check_head(head: Mapping[str, Any]) -> None:

@@ -10,7 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dice_core.synth import FACES, draw_defect, draw_lot, encode_jpeg, render
+from dice_core.defects import draw_defect
+from dice_core.die import FACES
+from dice_core.lot import draw_lot
+from dice_core.synth import encode_jpeg, render
 from jobs import storage
 from jobs.errors import Refusal
 

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dice_core.synth import FACES, draw_defect, draw_lot, encode_jpeg, render
+from dice_core.defects import draw_defect
+from dice_core.die import FACES
+from dice_core.lot import draw_lot
+from dice_core.synth import encode_jpeg, render
 
 VARIABLE = "DICE_PHOTOGRAPHS"
 ANOMALIES = "ano"

@@ -48,14 +48,14 @@ def test_an_image_unlike_the_others_is_not_excused_by_having_taught(draw_faces, 
     images = draw_faces(0, 24)
     images[13, 17:22, 8:14] = 10
     sample = {"one": sample_of(images)}
-    learning = replace(learning, components=12)
+    learning = replace(learning, components=12, copies=0)
     lessons = learn(sample, learning)
     own = cross_fit(sample, lessons, nothing, learning).good["defect_score"]
     bank = Bank((32, 32), (32, 32), (lessons[0].face,), (), 0.0, {"defect_score": 1.0}, frozenset())
     whole = Scorer(bank).score(images)["defect_score"]
     assert own.argmax() == 13
     assert own[13] > 3 * whole[13]
-    assert own[13] > 3 * np.delete(own, 13).max()
+    assert own[13] > 2 * np.delete(own, 13).max()
 
 
 def test_bad_images_are_judged_in_their_order_by_one_fold_each(

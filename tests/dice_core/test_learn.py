@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dice_core.bank import Bank
-from dice_core.learn import SPREAD_FLOOR, Learning, _gram, _principal, learn
+from dice_core.learn import SPREAD_FLOOR, Learning, _gram, _principal, _Spreads, learn
 from dice_core.residual import rebuild
 from dice_core.score import Scorer
 
@@ -124,13 +124,33 @@ def test_a_face_of_few_images_is_learnt(draw_faces, sample_of, samples, learning
     for face in (lessons[1].face, *lessons[1].without):
         for name in ("mean", "centre", "components", "spread_dark", "spread_bright"):
             assert np.isfinite(getattr(face, name)).all(), name
-        # What so few images show of their spread is not believed where the other faces know better.
-        assert (face.spread_dark >= lessons[0].face.spread_dark).all()
-        assert (face.spread_bright >= lessons[0].face.spread_bright).all()
     bank = Bank((32, 32), (32, 32), (lessons[1].face,), (), 0.3, {"defect_score": 5.0}, frozenset())
     bad = few.images[:1].copy()
     bad[0, 18:22, 9:14] = 10
     assert scores(bank, bad)["defect_score"][0] > 2 * scores(bank, few.images)["defect_score"].max()
+
+
+def test_a_spread_is_of_one_side_in_its_own_units_and_never_under_the_floor():
+    spreads = _Spreads((8, 9))
+    spreads.add(np.full((3, 8, 9), -30, np.float32))
+    spreads.add(np.stack([np.full((8, 9), 60, np.float32), np.full((8, 9), 80, np.float32)]))
+    dark, bright = spreads.close()
+    np.testing.assert_allclose(dark, 30, rtol=1e-5)
+    np.testing.assert_allclose(bright, np.sqrt((60**2 + 80**2) / 2), rtol=1e-5)
+    np.testing.assert_array_equal(_Spreads((8, 9)).close(), np.float32(SPREAD_FLOOR))
+
+
+def test_what_few_images_show_of_their_spread_is_not_believed_where_other_faces_know_better(
+    draw_faces, sample_of, learning, rng
+):
+    noisy = np.clip(draw_faces(0, 24) + rng.normal(0, 20, (24, 32, 32)), 0, 255).astype(np.uint8)
+    drawn = {"noisy": sample_of(noisy), "few": sample_of(draw_faces(2, 2))}
+    known, few = learn(drawn, learning)
+    alone = learn({"few": drawn["few"]}, learning)[0].face
+    for face in (few.face, *few.without):
+        assert (face.spread_dark >= known.face.spread_dark).all()
+        assert (face.spread_bright >= known.face.spread_bright).all()
+    assert np.median(alone.spread_dark) < 0.7 * np.median(few.face.spread_dark)
 
 
 @pytest.mark.parametrize("grey", [0, 130, 255])

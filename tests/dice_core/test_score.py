@@ -133,7 +133,7 @@ def test_a_mean_template_is_its_own_best_match(learnt, scorer):
     np.testing.assert_allclose(found["ssim"], 1, atol=1e-2)
 
 
-def test_a_scorer_says_what_its_bank_knows(learnt, scorer):
+def test_a_scorer_says_what_its_bank_knows(scorer):
     assert (scorer.image_size, scorer.faces, scorer.anomaly_labels) == ((32, 32), ("one", "two"), ("ano",))
 
 

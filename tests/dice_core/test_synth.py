@@ -1,21 +1,14 @@
 import io
+from dataclasses import replace
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from dice_core.synth import (
-    DEFECTS,
-    FACES,
-    Defect,
-    Lot,
-    Photograph,
-    defects_of,
-    draw_defect,
-    draw_lot,
-    encode_jpeg,
-    render,
-)
+from dice_core.defects import DEFECTS, Defect, defects_of, draw_defect
+from dice_core.die import FACES
+from dice_core.lot import draw_lot
+from dice_core.synth import Photograph, encode_jpeg, render
 
 PAIRS = [(face, kind) for face in FACES for kind in defects_of(face)]
 PIPS_AND_LOGO = [pair for pair in PAIRS if pair[0] in {"05", "08"}]
@@ -27,7 +20,7 @@ def rng(seed=0):
 
 
 def lot(seed=0, **changes):
-    return Lot(**{**vars(draw_lot(rng(seed))), **changes})
+    return replace(draw_lot(rng(seed)), **changes)
 
 
 def twins(face, defect, seed=1, **changes):
@@ -53,9 +46,8 @@ def test_equal_generators_give_equal_bytes_and_others_do_not(defect):
     assert encode_jpeg(first.pixels, 90) == encode_jpeg(again.pixels, 90)
 
 
-def test_one_generator_gives_another_part_and_another_lot_each_time():
+def test_one_generator_gives_another_part_each_time():
     source = rng()
-    assert draw_lot(source) != draw_lot(source)
     assert (render("00", lot(), source).pixels != render("00", lot(), source).pixels).any()
 
 
@@ -69,15 +61,6 @@ def test_a_good_part_is_a_light_die_on_dark_ground_with_an_empty_mask(face):
     assert photograph.pixels[[0, 0, -1, -1], [0, -1, 0, -1]].max() < 80
     assert np.percentile(photograph.pixels, 75) > 190
     assert np.percentile(photograph.pixels, 2) < 60
-
-
-def test_each_pip_adds_as_much_ink_and_a_turned_logo_none():
-    dark = {face: (render(face, lot(noise=0), rng()).pixels[12:-12, 12:-12] < 90).sum() for face in FACES}
-    one_pip = dark["05"] / 4
-    for face, pips in {"01": 2, "02": 2, "03": 3, "04": 3, "06": 5}.items():
-        assert dark[face] / one_pip == pytest.approx(pips, rel=0.02)
-    for face in ("08", "09", "10"):
-        assert dark[face] == pytest.approx(dark["07"], rel=0.02)
 
 
 @pytest.mark.parametrize(("face", "kind"), PAIRS)
@@ -142,29 +125,6 @@ def test_drawn_defects_are_all_kinds_from_gross_to_subtle_and_all_show():
     assert {kind for _, kind in kinds} == set(DEFECTS)
     assert kinds <= set(PAIRS)
     assert np.percentile(changes, 95) > 20 * np.percentile(changes, 5)
-
-
-def test_defects_are_drawn_from_the_generator_alone():
-    assert [draw_defect(rng(s), "07") for s in range(5)] == [draw_defect(rng(s), "07") for s in range(5)]
-    assert len({draw_defect(rng(s), "07") for s in range(5)}) == 5
-
-
-def test_pips_can_be_erased_and_logos_broken_but_not_the_other_way_round():
-    for face in FACES:
-        logo = face >= "07"
-        assert ("erased_pip" in defects_of(face)) is not logo
-        assert ("half_erased_pip" in defects_of(face)) is not logo
-        assert ("broken_logo" in defects_of(face)) is logo
-        assert ("filled_logo" in defects_of(face)) is logo
-        assert "scratch" in defects_of(face)
-
-
-def test_erasing_lightens_and_filling_darkens():
-    good, bad = twins("00", Defect("erased_pip", 1, 1))
-    assert bad.pixels[bad.mask].mean() > good.pixels[bad.mask].mean() + 60
-    assert bad.pixels[50:78, 50:78].min() > 150
-    good, bad = twins("07", Defect("filled_logo", 1, 1))
-    assert bad.pixels[bad.mask].mean() < good.pixels[bad.mask].mean() - 80
 
 
 def test_lots_differ_more_than_the_parts_within_a_lot():
@@ -246,20 +206,10 @@ def test_the_box_of_a_single_pixel_is_one_wide():
     ("call", "named"),
     [
         (lambda: render("11", lot(), rng()), "'11'"),
-        (lambda: defects_of("ano"), "'ano'"),
-        (lambda: draw_defect(rng(), "x"), "'x'"),
         (lambda: render("00", lot(), rng(), size=63), "63"),
         (lambda: render("00", lot(), rng(), size=513), "513"),
         (lambda: render("00", lot(), rng(), Defect("filled_logo", 1, 1)), "'filled_logo'"),
         (lambda: render("10", lot(), rng(), Defect("erased_pip", 1, 1)), "'erased_pip'"),
-        (lambda: Defect("dent", 0.5, 0.5), "'dent'"),
-        (lambda: Defect("scratch", -0.1, 0.5), "size.*-0.1"),
-        (lambda: Defect("scratch", 0.5, 1.01), "contrast.*1.01"),
-        (lambda: Defect("scratch", float("nan"), 0.5), "size.*nan"),
-        (lambda: lot(scale=0), "scale.*0"),
-        (lambda: lot(gain=-1), "gain.*-1"),
-        (lambda: lot(blur=-0.5), "blur.*-0.5"),
-        (lambda: lot(noise=float("nan")), "noise.*nan"),
         (lambda: encode_jpeg(np.zeros((8, 8), np.uint8), 0), "0"),
         (lambda: encode_jpeg(np.zeros((8, 8), np.uint8), 101), "101"),
         (lambda: encode_jpeg(np.zeros((8, 8), np.float32), 90), "float32"),

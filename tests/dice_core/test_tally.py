@@ -94,10 +94,17 @@ def test_a_tally_is_not_equal_to_its_counts():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "null", "5", "[5]", "[[1,2]]", '[["a",null,null,"ok",null,null,"x"]]', "[[[],1,1,1,1,1,1]]", '"abc"']
-    + [
+    [
+        "",
+        "null",
+        "5",
+        "[5]",
+        "[[1,2]]",
+        '[["a",null,null,"ok",null,null,"x"]]',
+        "[[[],1,1,1,1,1,1]]",
+        '"abc"',
         '[["a",null,null,"ok",null,null,Infinity]]',
-        "[" * 100_000,
+        "[" * 100000,
         "{",
         '[["a",null,null,"ok",null,null,null]]',
     ],

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -154,8 +155,27 @@ def test_a_policy_reads_and_says_the_same_again(text, policy):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "F1", "f1=0.5", "f2", "recall", "recall=", "recall=x", "recall=1.01", "recall=-0.1", "recall=nan"]
-    + ["fpr=2", "fpr=inf", "quantile=1.5", "value", "value=nan", "value=inf", "=1", "recall==1", "0.5"],
+    [
+        "",
+        "F1",
+        "f1=0.5",
+        "f2",
+        "recall",
+        "recall=",
+        "recall=x",
+        "recall=1.01",
+        "recall=-0.1",
+        "recall=nan",
+        "fpr=2",
+        "fpr=inf",
+        "quantile=1.5",
+        "value",
+        "value=nan",
+        "value=inf",
+        "=1",
+        "recall==1",
+        "0.5",
+    ],
 )
 def test_what_is_no_policy_is_refused_by_name(text):
     with pytest.raises(ValueError) as refused:
@@ -190,7 +210,7 @@ def test_f1_lies_between_what_is_separate_and_is_the_best_otherwise(rng):
 
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.5, 1.0])
 def test_fpr_calls_about_that_share_of_the_good(rate):
-    assert (GOOD >= Policy("fpr", rate).choose(GOOD, GOOD)).mean() == pytest.approx(rate, abs=0.01)
+    assert (Policy("fpr", rate).choose(GOOD, GOOD) <= GOOD).mean() == pytest.approx(rate, abs=0.01)
 
 
 def test_quantile_and_value_are_what_they_say():
@@ -217,7 +237,7 @@ def test_without_defective_scores_the_threshold_is_beyond_the_good(policy):
 def test_a_lower_rate_never_has_a_lower_tail_threshold(seed, count, rates):
     good = np.random.default_rng(seed).exponential(size=count).round(1)
     found = [tail_threshold(good, rate) for rate in sorted(rates)]
-    assert all(low >= high - 1e-12 for low, high in zip(found, found[1:], strict=False))
+    assert all(low >= high - 1e-12 for low, high in itertools.pairwise(found))
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.001, 0.0001])

@@ -10,7 +10,10 @@ import fake_scorer
 import numpy as np
 import samples
 
-from dice_core.synth import FACES, Defect, draw_lot, encode_jpeg, render
+from dice_core.defects import Defect
+from dice_core.die import FACES
+from dice_core.lot import draw_lot
+from dice_core.synth import encode_jpeg, render
 from jobs.evaluate import evaluate
 from jobs.fit import FitSettings, fit
 from jobs.shard import load_scorer

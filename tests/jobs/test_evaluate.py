@@ -52,7 +52,7 @@ def out(dice_model, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def labelled(out, dice_model):
+def labelled(out):
     """The rows that count: of ok images with a label that is known, as plain lists."""
     rows = [
         row for row in samples.rows(out).to_pylist() if row["status"] == "ok" and row["label"] is not None
@@ -234,7 +234,7 @@ def test_the_best_f1_is_chosen(out):
 
 
 @pytest.mark.parametrize("text", ["fpr=0.2", "quantile=0.8"])
-def test_a_share_of_the_good_is_called(out, labelled, text):
+def test_a_share_of_the_good_is_called(out, text):
     told = evaluate(str(out), "ssim", Policy.parse(text))
     assert told["fp"] / (told["fp"] + told["tn"]) == pytest.approx(0.2, abs=0.03)
 

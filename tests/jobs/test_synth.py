@@ -5,7 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 import simplejpeg
 
-from dice_core.synth import FACES, defects_of
+from dice_core.defects import defects_of
+from dice_core.die import FACES
 from jobs import synth as module
 from jobs.errors import Refusal
 from jobs.synth import ANOMALY_FOLDER, LOT_SIZE, TRUTH_SCHEMA, SynthSettings, synth
