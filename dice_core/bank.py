@@ -13,6 +13,7 @@ import numpy.typing as npt
 from numpy.lib import format as npy
 
 from dice_core.exposure import Exposure
+from dice_core.rows import SCORE_DIRECTIONS
 
 FORMAT = "dice-inspect template bank"
 VERSION = 1
@@ -177,6 +178,8 @@ def _check_head(head: Mapping[str, Any]) -> None:
             raise ValueError(f"its {name} is {head[name]}")
     if not head["faces"]:
         raise ValueError("it has no face")
+    if not set(SCORE_DIRECTIONS) <= set(head["thresholds"]):
+        raise ValueError("it lacks a threshold")
 
 
 def _face(

@@ -16,6 +16,9 @@ from dice_core.compiled import compiled
 LEVEL_QUANTILE = 0.8
 CONTRAST_KEPT = 0.99
 HEADROOM = 1.02
+LEAST_CEILING = 200.0
+"""Grey level under which nothing is taken for a reflection: on a dark part a bright spot is a defect."""
+
 GAIN_LIMIT = 2.0
 
 
@@ -56,7 +59,8 @@ class Exposure:
             for ceiling in np.linspace(level, values.max(), 32)
             if np.minimum(values, ceiling).var() >= wanted
         )
-        return cls(level=level, ceiling=HEADROOM * float(next(kept, values.max())))
+        ceiling = HEADROOM * float(next(kept, values.max()))
+        return cls(level=level, ceiling=max(ceiling, LEAST_CEILING))
 
 
 def even(

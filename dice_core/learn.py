@@ -33,7 +33,9 @@ class Learning:
     components
         Variation templates per face, at most.
     copies
-        Augmented copies of each image.
+        Augmented copies of each image, at least.
+    least
+        Images and copies of a face, at least: where images are few, each has more copies.
     folds
         Parts the images are divided into for cross-fitting, at least 2.
     seed
@@ -43,15 +45,20 @@ class Learning:
     size: tuple[int, int]
     components: int = 100
     copies: int = 3
+    least: int = 60
     folds: int = 3
     seed: int = 0
+
+    def copies_of(self, images: int) -> int:
+        """Give the copies of each image of a face that has so many."""
+        return max(self.copies, -(-self.least // images) - 1)
 
     def memory(self, image_size: tuple[int, int], images: Sequence[int], threads: int) -> int:
         """Bytes that learning faces of so many images takes at its highest, computed before it starts."""
         pixels = self.size[0] * self.size[1]
         kept = sum(images) * image_size[0] * image_size[1]
         banks = len(images) * (self.folds + 1) * (self.components + 5) * pixels * 4
-        rows = sorted((count * (1 + self.copies) for count in images), reverse=True)[:threads]
+        rows = sorted((count * (1 + self.copies_of(count)) for count in images), reverse=True)[:threads]
         working = sum(3 * row * pixels * 4 + row * pixels + 3 * row * row * 4 for row in rows)
         return kept + banks + working
 
@@ -127,16 +134,20 @@ def learn(
 
 def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Generator) -> Lesson:
     images = resize(sample.images, learning.size)
+    copies_each = learning.copies_of(len(images))
     fold_of = sample.folds(learning.folds)
     held_out = len(set(fold_of.tolist())) == learning.folds
     mean = images.mean(axis=0, dtype=np.float64).astype(np.float32)
     part = find_part(mean)
     exposure = Exposure.of(mean, part)
-    copies = augment(images, learning.copies, rng)
-    folds = np.concatenate([fold_of, np.repeat(fold_of, learning.copies)])
+    copies = augment(images, copies_each, rng)
+    fold_of_copies = np.repeat(fold_of, copies_each)
     if not held_out:
-        # Too few runs to hold one out: the copies stand in for other days, and their spread is a floor.
-        folds = np.arange(len(folds)) % learning.folds
+        # Too few runs to hold one out: copies stand in for other photographs, and their spread is a floor.
+        fold_of = np.arange(len(images)) % learning.folds
+        copy = np.tile(np.arange(copies_each), len(images))
+        fold_of_copies = (np.repeat(fold_of, copies_each) + copy) % learning.folds
+    folds = np.concatenate([fold_of, fold_of_copies])
     vectors = np.concatenate([even(images, part, exposure), even(copies, part, exposure)])
     flat = vectors.reshape(len(vectors), -1)
     gram = _gram(flat)
@@ -157,7 +168,7 @@ def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Ge
         face=spread.lay_on(replace(whole, centre=centre.reshape(mean.shape), components=components)),
         without=tuple(map(spread.lay_on, fold_faces)),
         fold_of=fold_of,
-        shifted=copies[:: learning.copies] if learning.copies else images,
+        shifted=copies[::copies_each] if copies_each else images,
         held_out=held_out,
     )
 

@@ -90,9 +90,9 @@ def fit(settings: FitSettings, say: Say = lambda line: None) -> FitResult:
     """
     _check_target(settings.model)
     teaching = collect(settings.sources, settings.limits)
-    _announce(teaching, say)
     learning = Learning(_working_size(teaching.image_size, settings.size))
     _check_memory(settings, learning, teaching)
+    _announce(teaching, say)
     lessons = learn(
         teaching.good, learning, threads=settings.threads, progress=lambda face: say(f"learnt {face}")
     )

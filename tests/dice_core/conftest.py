@@ -9,6 +9,7 @@ from dice_core.bank import Bank, Face
 from dice_core.crossfit import choose_thresholds, cross_fit, ncc_floor
 from dice_core.exposure import Exposure
 from dice_core.learn import Learning, learn
+from dice_core.rows import SCORE_DIRECTIONS
 from dice_core.sample import Sample
 from dice_core.threshold import Policy
 
@@ -132,7 +133,7 @@ def make_bank(make_face):
             "faces": (make_face("a"), make_face("ß", components=0)),
             "anomaly_labels": ("ano", "nok"),
             "ncc_floor": 0.3,
-            "thresholds": {"ssim": 0.75, "defect_score": 4.1},
+            "thresholds": {**dict.fromkeys(SCORE_DIRECTIONS, 0.75), "defect_score": 4.1},
             "taught": frozenset({"00" * 16, "0f" * 16, "ab" * 16}),
         }
         return Bank(**{**bank, **changes})

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dice_core.bank import Bank
+from dice_core.rows import SCORE_DIRECTIONS
 
 ARRAYS = ("mean", "part", "centre", "components", "spread_dark", "spread_bright")
 
@@ -103,11 +104,10 @@ def test_equal_banks_give_equal_bytes(make_bank, make_face):
 
 
 def test_a_bank_that_remembers_no_image_and_knows_no_limit_reads_back(make_bank):
-    again = read(
-        written(make_bank(taught=frozenset(), anomaly_labels=(), thresholds={"defect_score": np.inf}))
-    )
+    unlimited = dict.fromkeys(SCORE_DIRECTIONS, np.inf)
+    again = read(written(make_bank(taught=frozenset(), anomaly_labels=(), thresholds=unlimited)))
     assert (again.taught, again.anomaly_labels) == (frozenset(), ())
-    assert again.thresholds == {"defect_score": np.inf}
+    assert again.thresholds == unlimited
 
 
 def test_a_bank_reads_from_the_disk_too(tmp_path, content):
@@ -189,7 +189,8 @@ def test_a_pickle_in_a_member_is_never_run(tmp_path):
         ({"faces": [{"name": "a", "images": float("inf"), "level": 1, "ceiling": 1}]}, "infinity"),
         ({"faces": [{"name": "a", "images": 1, "level": 1, "ceiling": 1}] * 3}, "mean_2"),
         ({"thresholds": []}, "no template bank"),
-        ({"thresholds": {"ssim": None}}, "float"),
+        ({"thresholds": {"ssim": 1.0}}, "lacks a threshold"),
+        ({"thresholds": dict.fromkeys(SCORE_DIRECTIONS)}, "float"),
         ({"ncc_floor": "high"}, "high"),
         ({"anomaly_labels": 3}, "int"),
     ],

@@ -48,7 +48,7 @@ def test_an_image_unlike_the_others_is_not_excused_by_having_taught(draw_faces, 
     images = draw_faces(0, 24)
     images[13, 17:22, 8:14] = 10
     sample = {"one": sample_of(images)}
-    learning = replace(learning, components=12, copies=0)
+    learning = replace(learning, components=12, copies=0, least=0)
     lessons = learn(sample, learning)
     own = cross_fit(sample, lessons, nothing, learning).good["defect_score"]
     bank = Bank((32, 32), (32, 32), (lessons[0].face,), (), 0.0, {"defect_score": 1.0}, frozenset())

@@ -3,7 +3,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dice_core.exposure import CONTRAST_KEPT, GAIN_LIMIT, HEADROOM, LEVEL_QUANTILE, Exposure, even
+from dice_core.exposure import (
+    CONTRAST_KEPT,
+    GAIN_LIMIT,
+    HEADROOM,
+    LEAST_CEILING,
+    LEVEL_QUANTILE,
+    Exposure,
+    even,
+)
 
 WHOLE = np.ones((16, 16), bool)
 
@@ -98,7 +106,15 @@ def test_the_ceiling_of_a_dark_pattern_is_the_level_of_the_bright_surface():
 
 @pytest.mark.parametrize("grey", [0, 128, 255])
 def test_a_flat_part_has_its_grey_as_level(grey):
-    assert Exposure.of(np.full((16, 16), grey, np.float32), WHOLE) == Exposure(grey, HEADROOM * grey)
+    expected = Exposure(grey, max(HEADROOM * grey, LEAST_CEILING))
+    assert Exposure.of(np.full((16, 16), grey, np.float32), WHOLE) == expected
+
+
+def test_a_bright_spot_on_a_dark_part_is_no_reflection():
+    mean = np.full((16, 16), 40, np.float32)
+    image = mean.astype(np.uint8)
+    image[4:6, 4:6] = 150
+    assert even(image[None], WHOLE, Exposure.of(mean, WHOLE))[0, 4, 4] == pytest.approx(150, rel=0.02)
 
 
 def test_a_part_of_one_pixel_evens_to_it():

@@ -14,6 +14,7 @@ import numpy as np
 
 from jobs.config import ScoreSettings
 from jobs.progress import make_listener
+from jobs.rows import BATCH
 from jobs.score import score
 
 MODEL = b"a model that tells dark from bright"
@@ -31,7 +32,7 @@ class BrightnessScorer:
     def score(self, images):
         assert images.dtype == np.uint8
         assert images.shape[1:] == self.image_size
-        assert len(images) <= 64
+        assert len(images) <= BATCH
         told(images)
         _die_once(images)
         mean = images.mean(axis=(1, 2), dtype=np.float64)

@@ -64,6 +64,11 @@ def write_tar(path, listed, mode="w"):
     return str(path)
 
 
+def read_tar(path):
+    with tarfile.open(path) as archive:
+        return [(member.name, archive.extractfile(member).read()) for member in archive]
+
+
 def write_targz(path, listed):
     return write_tar(path, listed, "w:gz")
 

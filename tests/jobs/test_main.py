@@ -1,0 +1,422 @@
+"""The command line: what scripts rely on, and what is said where a request is refused."""
+
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import dice
+import numpy as np
+import pytest
+import samples
+import typer.main
+
+from dice_core import bank
+from dice_core.bank import Bank
+from dice_core.rows import SCORE_DIRECTIONS
+from jobs.__main__ import app, main
+
+CONTRACT = {
+    "demo": {"--out", "--images"},
+    "synth": {"out", "--images", "--seed", "--defects"},
+    "fit": {"sources", "--good", "--bad", "--anomaly-label", "--model", "--size", "--threshold"},
+    "score": {"sources", "--model", "--out", "--cluster", "--workers", "--max-rejects", "--overwrite"},
+    "evaluate": {"out", "--score", "--threshold", "--json"},
+    "verify": {"out"},
+    "query": {"out", "sql", "--format"},
+}
+EVALUATION = {
+    *(
+        "images",
+        "rejected",
+        "ignored",
+        "unlabelled",
+        "complete",
+        "score",
+        "threshold",
+        "tp",
+        "fp",
+        "fn",
+        "tn",
+    ),
+    *("precision", "recall", "f1", "f1_normal", "f1_best", "threshold_best", "auroc", "average_precision"),
+    *("f1_unseen", "per_face", "intervals", "comparison"),
+}
+BESIDES = {"prevalence", "independent_parts", "seen"}
+"""What it takes to read an F1."""
+
+COMMANDS = typer.main.get_command(app).commands
+
+
+class Ran:
+    """How a command ended, and what it wrote."""
+
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def refusal(self):
+        """The only line of a refusal."""
+        assert self.code == 2, (self.code, self.out, self.err)
+        assert self.out == ""
+        (line,) = self.err.splitlines()
+        assert line.startswith("dice-inspect: ")
+        assert "Traceback" not in line
+        return line.removeprefix("dice-inspect: ")
+
+
+@pytest.fixture
+def command(capsys):
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        written = capsys.readouterr()
+        return Ran(int(ended.value.code or 0), written.out, written.err)
+
+    return run
+
+
+@pytest.fixture
+def score(command, dice_model):
+    """Score in this process, where the command line would start workers."""
+    return lambda *arguments: command("score", *arguments, "--cluster", "serial", "--model", dice_model)
+
+
+@pytest.fixture(scope="module")
+def lot(tmp_path_factory):
+    return samples.write_tar(
+        tmp_path_factory.mktemp("lot") / "lot.tar", [*dice.bad(4, seed=7), *dice.good(12, seed=7)]
+    )
+
+
+@pytest.fixture(scope="module")
+def job(lot, dice_model, tmp_path_factory):
+    out = tmp_path_factory.mktemp("job") / "out"
+    with pytest.raises(SystemExit) as ended:
+        main(["score", lot, "--model", dice_model, "--out", str(out), "--cluster", "serial"])
+    assert not ended.value.code
+    return out
+
+
+# The contract
+
+
+def test_the_commands_are_those_of_the_contract():
+    assert set(COMMANDS) == set(CONTRACT)
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_the_options_are_those_of_the_contract(name):
+    options = {
+        parameter.opts[-1] if parameter.opts[-1].startswith("--") else parameter.name
+        for parameter in COMMANDS[name].params
+        if parameter.name != "help"
+    }
+    assert options == CONTRACT[name]
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_every_command_and_option_has_its_help(command, name):
+    assert COMMANDS[name].help
+    assert all(parameter.help for parameter in COMMANDS[name].params)
+    shown = command(name, "--help")
+    assert shown.code == 0
+    assert all(option in shown.out for option in CONTRACT[name] if option.startswith("--"))
+
+
+def test_the_help_lists_every_command(command):
+    shown = command("--help")
+    assert shown.code == 0
+    assert all(name in shown.out for name in CONTRACT)
+
+
+# From archives to figures
+
+
+def test_synth_says_where_the_truth_is(command, tmp_path):
+    out = tmp_path / "dice.tar"
+    ran = command("synth", out, "--images", 3, "--seed", 1, "--defects", 1)
+    assert ran.code == 0
+    assert f"the truth about them: {tmp_path}/dice.truth.parquet" in ran.err
+    with tarfile.open(out) as archive:
+        assert all(name.startswith("ano/") for name in archive.getnames())
+
+
+def test_fit_says_what_it_takes_and_tells_of_every_face(command, tmp_path):
+    source = samples.write_tar(tmp_path / "dice.tar", [*dice.bad(3), *dice.good(6)])
+    ran = command("fit", source, "--model", tmp_path / "m.npz")
+    assert ran.code == 0
+    assert ran.err.splitlines()[:2] == [
+        "taken as good: 00 (6), 04 (6), 07 (6)",
+        "taken as defective: ano (3)",
+    ]
+    rows = [line.split() for line in ran.out.splitlines() if line.strip()]
+    assert rows[0] == ["face", "images", "variation", "templates", "errors", "precision", "recall", "F1"]
+    assert {"all", *dice.THREE} <= {row[0] for row in rows}
+    assert f"model: {tmp_path}/m.npz" in ran.out
+
+
+def test_score_tells_how_it_ended(score, lot, tmp_path):
+    first = score(lot, "--out", tmp_path / "out")
+    assert first.code == 0
+    assert "40 images in 1 archives" in first.out
+    assert "images/s" in first.out
+    assert "\nF1 " in first.out
+    assert f"rows, model and summary: {tmp_path}/out" in first.out
+    again = score(lot, "--out", tmp_path / "out")
+    assert again.code == 0
+    assert "nothing new to score" in again.out
+
+
+def refuse_constant(word):
+    raise AssertionError(f"{word} is no JSON")
+
+
+def test_evaluate_prints_one_object_with_the_keys_of_the_contract(command, job):
+    before = {path.name: path.stat() for path in job.iterdir()}
+    ran = command("evaluate", job, "--json")
+    told = json.loads(ran.out, parse_constant=refuse_constant)
+    assert (ran.code, ran.err) == (0, "")
+    assert set(told) == EVALUATION | BESIDES
+    assert list(told["comparison"]) == list(SCORE_DIRECTIONS)
+    alike = {
+        *("threshold", "tp", "fp", "fn", "tn", "precision", "recall", "f1", "f1_normal"),
+        *("f1_best", "threshold_best", "auroc", "average_precision"),
+    }
+    for column, values in told["comparison"].items():
+        assert set(values) == alike, column
+    assert {name: told[name] for name in alike} == told["comparison"]["defect_score"]
+    assert {path.name: path.stat() for path in job.iterdir()} == before
+
+
+def test_evaluate_is_strict_json_where_nothing_is_labelled(command, score, tmp_path):
+    lot = samples.write_tar(tmp_path / "lot.tar", [(f"x/{name[3:]}", data) for name, data in dice.good(1)])
+    score(lot, "--out", tmp_path / "out")
+    told = json.loads(command("evaluate", tmp_path / "out", "--json").out, parse_constant=refuse_constant)
+    assert told["f1"] is None
+
+
+def test_evaluate_compares_the_methods_where_none_is_named(command, job):
+    assert all(column in command("evaluate", job).out for column in SCORE_DIRECTIONS)
+    named = command("evaluate", job, "--score", "ssim")
+    assert named.code == 0
+    assert "at ssim" in named.out
+    assert "defect_score" not in named.out
+
+
+def test_verify_ends_with_1_where_something_does_not_agree(command, job, tmp_path):
+    assert command("verify", job).out == "all parts, rows and the summary agree\n"
+    for path in job.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    min(tmp_path.glob("part-*")).write_bytes(b"PAR1 and no more")
+    ran = command("verify", tmp_path)
+    assert ran.code == 1
+    assert "bytes, listed with" in ran.out
+
+
+def test_query_writes_what_is_asked_for(command, job):
+    ran = command("query", job, "SELECT count(*) AS n FROM scores", "--format", "csv")
+    assert (ran.code, ran.out) == (0, '"n"\n40\n')
+
+
+# Exit codes
+
+
+def test_many_rejects_end_with_3_unless_they_may_be(score, tmp_path):
+    listed = [*dice.good(3, seed=7), ("00/empty.jpg", b""), ("00/text.jpg", b"some text")]
+    lot = samples.write_tar(tmp_path / "lot.tar", listed)
+    ran = score(lot, "--out", tmp_path / "out")
+    assert ran.code == 3
+    assert "rejected: 1 empty" in ran.out
+    assert score(lot, "--out", tmp_path / "out", "--max-rejects", "100%").code == 0
+    assert score(lot, "--out", tmp_path / "out", "--max-rejects", "1").code == 3
+    assert score(lot, "--out", tmp_path / "out", "--max-rejects", "2").code == 0
+
+
+def strangers(count):
+    """Photographs that show no die: noise, gradients, stripes."""
+    y, x = np.mgrid[: dice.SIZE, : dice.SIZE]
+    for number in range(count):
+        rng = np.random.default_rng(number)
+        shown = [
+            rng.integers(0, 256, x.shape),
+            255 * x // dice.SIZE,
+            128 + 127 * np.sin((x + 2 * y) / (2 + number)),
+        ]
+        yield f"00/stranger{number}.jpg", dice.encode_jpeg(shown[number % 3].astype(np.uint8))
+
+
+def test_photographs_of_other_things_end_with_5(score, tmp_path):
+    few = samples.write_tar(tmp_path / "few.tar", [*dice.good(8, seed=7), *strangers(6)])
+    assert score(few, "--out", tmp_path / "few").code == 0
+    many = samples.write_tar(tmp_path / "many.tar", [*dice.good(4, seed=7), *strangers(9)])
+    ran = score(many, "--out", tmp_path / "many")
+    assert ran.code == 5
+    assert "9 of unknown kind" in ran.out
+
+
+def test_members_that_are_no_image_are_a_row_each_and_the_job_goes_on(score, tmp_path):
+    whole = dice.photograph("00", 7, 1)
+    nested = samples.write_tar(tmp_path / "inner.tar", dice.good(1))
+    members = [
+        ("00/a.jpg", whole, ("ok", None)),
+        ("00/b.jpg", whole[: len(whole) // 2], ("rejected", "truncated")),
+        ("00/c.jpg", b"", ("rejected", "empty")),
+        ("00/d.jpg", b"neither image nor archive", ("rejected", "not_an_image")),
+        ("00/e.jpg", dice.photograph("00", 7, 2, None, 96), ("rejected", "wrong_size")),
+        ("00/f.tar", Path(nested).read_bytes(), ("rejected", "nested_archive")),
+        ("00/g.gif", b"GIF89a and more", ("rejected", "unsupported")),
+        ("00/.DS_Store", b"junk", ("ignored", "archive_junk")),
+        ("__MACOSX/00/._a.jpg", b"junk", ("ignored", "archive_junk")),
+        ("00/Thumbs.db", b"junk", ("ignored", "archive_junk")),
+        ("00/z.jpg", dice.photograph("00", 7, 3), ("ok", None)),
+    ]
+    lot = samples.write_tar(tmp_path / "lot.tar", [(name, data) for name, data, _ in members])
+    assert score(lot, "--out", tmp_path / "out").code == 3
+    rows = samples.rows(tmp_path / "out").to_pylist()
+    assert [(row["member"], (row["status"], row["reason"])) for row in rows] == [
+        (name, told) for name, _, told in members
+    ]
+    for row in rows:
+        assert (row["defect_score"] is None) == (row["verdict"] is None) == (row["status"] != "ok")
+
+
+# Refusals
+
+
+@pytest.fixture
+def there(tmp_path, lot, dice_model, job, monkeypatch):
+    """The names that the refused commands below are told with."""
+    (tmp_path / "text.npz").write_text("my notes")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").touch()
+    (tmp_path / "empty").mkdir()
+    known = Bank.read(io.BytesIO(Path(dice_model).read_bytes()))
+    with monkeypatch.context() as patch, (tmp_path / "old.npz").open("wb") as stream:
+        patch.setattr(bank, "VERSION", 99)
+        known.write(stream)
+    dice.teach(tmp_path / "empty", dice.good(2))
+    return {"tmp": tmp_path, "lot": lot, "model": dice_model, "job": job}
+
+
+SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("", ["Missing command", "--help"]),
+        ("nonsense", ["nonsense", "--help"]),
+        ("--nonsense", ["--nonsense", "--help"]),
+        ("score --nonsense", ["--nonsense", "score --help"]),
+        ("score", ["SOURCE", "score --help"]),
+        ("score {lot} --model {model}", ["--out", "score --help"]),
+        ("fit {lot}", ["--model", "fit --help"]),
+        ("fit --model {tmp}/m.npz", ["no source", "name archives"]),
+        ("fit --size many --model {tmp}/m.npz", ["--size", "integer"]),
+        ("query {job}", ["SELECT"]),
+        # Sources
+        (
+            "score {tmp}/none.tar --model {model} --out {tmp}/out",
+            ["none.tar: no such file", "name an archive"],
+        ),
+        ("fit {tmp}/none.tar --model {tmp}/m.npz", ["none.tar: no such file", "name an archive"]),
+        ("score {tmp}/none*.tar --model {model} --out {tmp}/out", ["none*.tar: matches nothing", "name an"]),
+        ("fit {tmp}/none*.tar --model {tmp}/m.npz", ["none*.tar: matches nothing", "name an"]),
+        ("score {tmp}/text.npz --model {model} --out {tmp}/out", ["text.npz: neither tar", "name archives"]),
+        ("fit {tmp}/text.npz --model {tmp}/m.npz", ["text.npz: neither tar", "name archives"]),
+        ("score s3://bucket/a.tar --model {model} --out {tmp}/out", ["s3://bucket/a.tar", "name a local"]),
+        # Models
+        ("score {lot} --model {tmp}/none.npz --out {tmp}/out", ["none.npz: No such file", "that fit wrote"]),
+        ("score {lot} --model {tmp} --out {tmp}/out", ["Is a directory", "that fit wrote"]),
+        (
+            "score {lot} --model {tmp}/text.npz --out {tmp}/out",
+            ["text.npz: no template bank", "that fit wrote"],
+        ),
+        ("score {lot} --model {lot} --out {tmp}/out", ["lot.tar: no template bank", "that fit wrote"]),
+        ("score {lot} --model {tmp}/old.npz --out {tmp}/out", ["old.npz", "version 99", "that fit wrote"]),
+        # Folders
+        ("score {lot} --model {model} --out {tmp}/full", ["full: not empty and not a job", "--out"]),
+        ("score {lot} --model {model} --out {lot}", ["lot.tar: Not a directory", "--out"]),
+        ("score {lot} --model {tmp}/empty/model.npz --out {job}", ["model was", "--out", "--overwrite"]),
+        ("score {job} --model {model} --out {tmp}/out", ["a job folder is no source"]),
+        ("fit {lot} --model {tmp}/none/m.npz", ["none/m.npz: its folder does not exist", "make it"]),
+        ("fit {lot} --model {tmp}", ["is a folder", "name a file"]),
+        ("fit {lot} --model {tmp}/text.npz", ["text.npz: exists and is no model", "name another"]),
+        ("synth {tmp}/none/dice.tar", ["none/dice.tar: its folder does not exist", "make it"]),
+        ("synth {tmp}/dice.zip", ["dice.zip: synth writes a tar"]),
+        ("demo --out {lot}", ["lot.tar", "--out"]),
+        # Values
+        (SCORE + " --max-rejects some", ["--max-rejects some", "1%"]),
+        (SCORE + " --max-rejects 101%", ["--max-rejects 101%", "1%"]),
+        (SCORE + " --max-rejects -1", ["--max-rejects -1", "1%"]),
+        (SCORE + " --workers 0", ["--workers 0", "from 1 up"]),
+        ("score {lot} --model {model} --out {tmp}/out --cluster moon", ["--cluster moon", "tcp://"]),
+        ("fit {lot} --model {tmp}/m.npz --threshold best", ["--threshold 'best'", "recall=R"]),
+        ("fit {lot} --model {tmp}/m.npz --threshold recall=2", ["--threshold 'recall=2'", "between 0 and 1"]),
+        ("fit {lot} --model {tmp}/m.npz --size 7", ["--size 7", "from 32"]),
+        ("fit {lot} --model {tmp}/m.npz --size 512", ["--size 512", "only 64 pixels"]),
+        ("synth {tmp}/dice.tar --images 0", ["--images 0", "from 1 up"]),
+        ("synth {tmp}/dice.tar --defects 1.5", ["--defects 1.5", "0 to 1"]),
+        ("demo --out {tmp}/demo --images 0", ["--images 0", "from 1 up"]),
+        # Rows
+        ("evaluate {tmp}", ["not a job folder", "--out"]),
+        ("evaluate {tmp}/none", ["none: not a job folder", "--out"]),
+        ("verify {tmp}", ["not a job folder", "score wrote"]),
+        ("query {tmp} SELECT", ["not a job folder", "--out"]),
+        ("evaluate {job} --score size", ["--score size", "defect_score"]),
+        ("evaluate {job} --threshold best", ["--threshold 'best'", "recall=R"]),
+        ("query {job} DROP+VIEW+scores", ["one SELECT"]),
+        ("query {job} SELECT+1;SELECT+2", ["one SELECT"]),
+        ("query {job} SELECT+nothing+FROM+scores", ["nothing"]),
+        ("query {job} SELECT+1 --format xml", ["--format", "table"]),
+    ],
+)
+def test_a_refusal_is_one_line_that_names_the_thing_and_the_way_out(command, there, line, told):
+    before = samples.names(there["tmp"]), samples.names(there["job"])
+    refusal = command(*(word.format(**there).replace("+", " ") for word in line.split())).refusal
+    for words in told:
+        assert words in refusal
+    assert (samples.names(there["tmp"]), samples.names(there["job"])) == before
+
+
+@pytest.mark.parametrize("label", ["bad", "nok", "NG", "Defect", "scratch", "deep_scratches", "broken"])
+def test_an_undeclared_label_that_reads_as_defective_is_refused(command, tmp_path, label):
+    source = samples.write_tar(tmp_path / "dice.tar", [*dice.good(3), *dice.bad(3, folder=label)])
+    refusal = command("fit", source, "--model", tmp_path / "m.npz").refusal
+    assert f"the label {label!r} reads as defective" in refusal
+    assert f"add --anomaly-label {label}" in refusal
+    assert not (tmp_path / "m.npz").exists()
+    # The way out is one.
+    assert command("fit", source, "--anomaly-label", label, "--model", tmp_path / "m.npz").code == 0
+
+
+def test_names_in_archives_reach_no_terminal_raw(command, tmp_path):
+    listed = [(f"[red]\x1b[31m{name}", data) for name, data in dice.good(2, faces=("00",))]
+    ran = command("fit", samples.write_tar(tmp_path / "dice.tar", listed), "--model", tmp_path / "m.npz")
+    assert ran.code == 0
+    assert r"taken as good: [red]\x1b[31m00 (2)" in ran.err
+    assert r"[red]\x1b[31m00" in ran.out
+    assert "\x1b" not in ran.out + ran.err
+    bad = samples.write_tar(tmp_path / "bad.tar", [("bad\x1b[31m/a.jpg", dice.photograph("00", 0, 1))])
+    refusal = command("fit", bad, "--model", tmp_path / "n.npz").refusal
+    assert "\x1b" not in refusal
+
+
+# The program
+
+
+def test_the_program_refuses_as_the_function_does():
+    process = samples.start(["-m", "jobs", "evaluate", "none"])
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert Ran(process.returncode, out, err).refusal.startswith("none: not a job folder")
+
+
+def test_a_source_whose_name_is_no_text_is_refused_in_one_line():
+    process = samples.start(
+        ["-m", "jobs", "score", os.fsdecode(b"/none\xff.tar"), "--model", "m", "--out", "o"]
+    )
+    out, err = process.communicate(timeout=60)
+    assert Ran(process.returncode, out, err).refusal

@@ -1,0 +1,54 @@
+"""What the job does on the real photographs, where there are any."""
+
+import pytest
+import samples
+
+from jobs.config import ScoreSettings
+from jobs.errors import ExitCode
+from jobs.evaluate import evaluate
+from jobs.fit import FitSettings, fit
+from jobs.score import score
+from jobs.teaching import Sources
+
+CLASSIC = ("ssim", "ncc")
+
+
+@pytest.fixture(scope="module")
+def fitted(known_archive, tmp_path_factory):
+    model = tmp_path_factory.mktemp("real") / "model.npz"
+    return fit(FitSettings(Sources(labelled=(str(known_archive),)), str(model), threads=2)), model
+
+
+@pytest.fixture(scope="module")
+def scored(known_archive, fitted):
+    model = fitted[1]
+    out = model.with_name("out")
+    settings = ScoreSettings((str(known_archive),), str(model), str(out), workers=2)
+    return score(settings, evaluate=evaluate), out
+
+
+def test_the_training_images_are_told_apart(fitted):
+    total = fitted[0].total
+    assert total.images == 4074
+    assert total.confusion.tp + total.confusion.fn == 167
+    assert total.confusion.errors <= 2
+    assert len(fitted[0].faces) == 11
+
+
+def test_every_member_has_its_row(scored):
+    result, out = scored
+    assert result.exit_code is ExitCode.DONE
+    rows = samples.rows(out)
+    assert rows["index"].to_pylist() == list(range(4086))
+    told = rows["status"].to_pylist()
+    assert {status: told.count(status) for status in set(told)} == {"ok": 4074, "ignored": 12}
+    assert {row.rsplit("/")[-1] for row in rows["member"].to_pylist() if "DS_Store" in row} == {".DS_Store"}
+
+
+def test_the_classic_methods_are_worse(scored):
+    told = evaluate(str(scored[1]))
+    assert (told["images"], told["ignored"], told["unlabelled"]) == (4074, 12, 0)
+    assert told["fp"] + told["fn"] <= 2
+    for method in CLASSIC:
+        assert told["comparison"][method]["f1"] < told["f1"]
+        assert told["comparison"][method]["f1_best"] < told["f1"]

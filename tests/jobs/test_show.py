@@ -1,0 +1,131 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from dice_core.rows import SCORE_DIRECTIONS
+from jobs import show
+from jobs.errors import ExitCode
+from jobs.score import ScoreResult
+
+FACE = {"images": 3, "tp": 1, "fp": 0, "fn": 1, "tn": 1, "precision": 1.0, "recall": 0.5, "f1": 0.6667}
+COLUMN = {
+    **FACE,
+    "threshold": 5.0,
+    "f1_normal": 0.5,
+    "f1_best": 1.0,
+    "auroc": None,
+    "average_precision": 0.75,
+}
+EVALUATION = {
+    "images": 1234,
+    "rejected": 2,
+    "ignored": 3,
+    "unlabelled": 4,
+    "complete": True,
+    "score": "ssim",
+    "threshold": 0.87654,
+    "f1": 0.6667,
+    "prevalence": 0.05,
+    "independent_parts": 40,
+    "seen": 0,
+    "f1_unseen": None,
+    "per_face": {"[red]:smile:": FACE},
+    "intervals": {"f1": (0.5, 0.9), "note": None},
+    "comparison": dict.fromkeys(SCORE_DIRECTIONS, COLUMN),
+}
+SUMMARY = {
+    "images": 1500,
+    "archives": 2,
+    "good": 1400,
+    "anomaly": 80,
+    "unknown_part": 5,
+    "rejected": 15,
+    "ignored": 1,
+    "reasons": {"archive_junk": 1, "empty": 15},
+    "seconds": 2.0,
+    "images_per_second": 750.5,
+    "failures": [],
+    "evaluation": EVALUATION,
+}
+
+
+def text(content, width=160):
+    stream = io.StringIO()
+    Console(file=stream, width=width, markup=False, emoji=False).print(content)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "-"), (0.0, "0.0000"), (1, "1.0000"), (0.12345, "0.1235")]
+)
+def test_a_ratio(value, shown):
+    assert show.number(value) == shown
+
+
+def test_an_evaluation():
+    shown = text(show.evaluated(EVALUATION, compare=True))
+    assert "INCOMPLETE" not in shown
+    assert "1,234 images, 2 rejected, 3 other files ignored, 4 unlabelled" in shown
+    assert "F1 0.6667 (95 % between 0.5000 and 0.9000) at ssim 0.8765" in shown
+    assert "prevalence 5.00%, 40 runs of frames" in shown
+    assert "taught the model" not in shown
+    rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line.strip()}
+    assert rows["[red]:smile:"] == ["3", "1", "0", "1", "1", "1.0000", "0.5000", "0.6667"]
+    for column in SCORE_DIRECTIONS:
+        assert rows[column] == ["5", "1", "0.6667", "1.0000", "-", "0.7500"]
+
+
+def test_an_evaluation_of_one_column_compares_nothing():
+    assert "AUROC" not in text(show.evaluated(EVALUATION, compare=False))
+
+
+def test_what_taught_the_model_is_told():
+    shown = text(show.evaluated({**EVALUATION, "seen": 1000, "f1_unseen": 0.5}, compare=False))
+    assert "1,000 of these images taught the model; F1 without them 0.5000" in shown
+
+
+def test_an_incomplete_job_says_so_first():
+    shown = text(show.evaluated({**EVALUATION, "complete": False}, compare=False))
+    assert shown.startswith("INCOMPLETE: ")
+
+
+def test_an_evaluation_without_labels_or_intervals():
+    unlabelled = text(show.evaluated({**EVALUATION, "prevalence": None, "f1": None}, compare=True))
+    assert "no labelled images" in unlabelled
+    assert "AUROC" not in unlabelled
+    few = {**EVALUATION, "intervals": {"f1": None, "note": "too few"}}
+    shown = text(show.evaluated(few, compare=False))
+    assert "no intervals: too few" in shown
+    assert "between" not in shown
+
+
+def test_a_scoring():
+    shown = text(show.scored(ScoreResult(ExitCode.DONE, SUMMARY, 1501), "/rows")).splitlines()
+    counted = "1,400 good, 80 anomalies, 5 of unknown kind, 15 rejected; 1 other files ignored"
+    assert shown[0] == f"1,500 images in 2 archives: {counted}"
+    assert shown[1:3] == ["rejected: 15 empty", "1,501 rows in 2.0 s, 750 images/s"]
+    assert shown[-1] == "rows, model and summary: /rows"
+
+
+def test_a_scoring_that_had_nothing_to_do():
+    shown = text(show.scored(ScoreResult(ExitCode.DONE, SUMMARY), "/rows"))
+    assert "nothing new to score" in shown
+    assert "images/s" not in shown
+
+
+def test_failures_are_told_one_a_line_and_as_they_are_spelt():
+    failures = [{"error": "/a[0:5].tar: OSError: gone"}, {"error": "/\x1b[31m\n.tar: [red]gone"}]
+    shown = text(
+        show.scored(ScoreResult(ExitCode.SHARDS_FAILED, {**SUMMARY, "failures": failures}, 1), "/rows")
+    )
+    assert "failed: /a[0:5].tar: OSError: gone\n" in shown
+    assert "failed: /\\x1b[31m\\n.tar: [red]gone\n" in shown
+
+
+def test_it_is_written_without_markup_and_in_one_line_each(capsys):
+    show.write(show.evaluated(EVALUATION, compare=True))
+    written = capsys.readouterr().out
+    assert "[red]:smile:" in written
+    (line,) = [line for line in written.splitlines() if line.startswith(" defect_score")]
+    assert line.split()[-1] == "0.7500"
