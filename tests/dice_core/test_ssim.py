@@ -250,7 +250,7 @@ def test_works_where_nothing_can_be_written(tmp_path):
     # A file where a folder would have to be made stops even root, as permissions would not.
     package = tmp_path / "site" / "dice_core"
     package.mkdir(parents=True)
-    for name in ("__init__", "compiled", "ssim"):
+    for name in ("__init__", "compiled", "ssim", "ssim_kernel"):
         source = Path(sys.modules["dice_core.ssim"].__file__).with_name(f"{name}.py")
         (package / f"{name}.py").write_bytes(source.read_bytes())
     (package / "__pycache__").touch()
