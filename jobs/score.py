@@ -100,12 +100,16 @@ def _score(settings: ScoreSettings, evaluate: Evaluate, listener: Listener, load
     storage.remove(storage.join(job.out, folder.SUMMARY))
     result = _run(job, scorer, listener)
     code = _exit_code(settings, result.total.tally, result.failed)
+    evaluation = dict(evaluate(job.out)) if result.total.tally.rows else {}
+    if evaluation:
+        # It was asked before there was a summary to say so.
+        evaluation["complete"] = result.failed == 0
     told = {
         **result.told(),
         "fingerprint": job.shard.fingerprint,
         "model_hash": job.shard.model_hash,
         "settings": asdict(settings),
-        "evaluation": dict(evaluate(job.out)) if result.total.tally.rows else {},
+        "evaluation": evaluation,
     }
     folder.write_json(storage.join(job.out, folder.SUMMARY), told)
     return ScoreResult(code, told, result.rows)

@@ -64,10 +64,11 @@ def _face_row(report: FaceReport) -> Iterable[str]:
 def scored(result: ScoreResult, out: str) -> RenderableType:
     """Tell how a scoring ended: counts, speed, F1 where there are labels, and where the rows lie."""
     told = result.summary
+    archives = "one archive" if told["archives"] == 1 else f"{told['archives']:,} archives"
     counted = (
-        f"{told['images']:,} images in {told['archives']:,} archives: {told['good']:,} good, "
-        f"{told['anomaly']:,} anomalies, {told['unknown_part']:,} of unknown kind, "
-        f"{told['rejected']:,} rejected; {told['ignored']:,} other files ignored"
+        f"{told['images']:,} images in {archives}: {told['good']:,} good, "
+        f"{told['anomaly']:,} anomalous, {told['unknown_part']:,} of unknown kind, "
+        f"{told['rejected']:,} rejected; archive junk ignored: {told['ignored']:,}"
     )
     lines = [counted]
     lines += [
@@ -111,7 +112,7 @@ def evaluated(evaluation: Mapping[str, Any], *, compare: bool, faces: bool = Tru
     parts.append(
         Text(
             f"{evaluation['images']:,} images, {evaluation['rejected']:,} rejected, "
-            f"{evaluation['ignored']:,} other files ignored, {evaluation['unlabelled']:,} unlabelled"
+            f"{evaluation['unlabelled']:,} unlabelled; archive junk ignored: {evaluation['ignored']:,}"
         )
     )
     if evaluation["prevalence"] is None:

@@ -200,6 +200,13 @@ def _settle(found: _Found, asked: tuple[str, ...]) -> Teaching:
         raise Refusal(
             f"images of {width}x{height} pixels show too little: at least {SMALLEST_SIDE} on each side"
         )
+    for label, shapes in found.good.items():
+        if image_size not in shapes:
+            height, width = image_size
+            raise Refusal(
+                f"{label}: none of its images is {width}x{height} pixels, as most are: "
+                "bring them to one size, or leave the folder out"
+            )
     left_out = found.left_out.copy()
     for shapes in (*found.good.values(), *found.bad.values()):
         left_out[Reason.WRONG_SIZE] += sum(

@@ -201,11 +201,21 @@ def test_a_size_that_is_asked_for_is_worked_in(tmp_path):
 
 def test_of_mixed_sizes_the_commonest_is_taken_and_the_rest_told(tmp_path):
     said = []
-    other = [(f"x/{name}", data) for name, data in dice.good(2, size=96)]
+    other = [(name.replace("/", "/large_"), data) for name, data in dice.good(2, size=96)]
     result = learn(tmp_path, [*dice.good(8), *other], said.append)
     assert result.bank.image_size == (64, 64)
     assert result.left_out == {Reason.WRONG_SIZE: 6}
     assert "left out: 6 wrong_size" in said
+
+
+def test_refuses_a_face_that_is_there_in_another_size_only(tmp_path):
+    large = [(name, data) for name, data in dice.good(8, size=96) if name.startswith("00/")]
+    small = [(name, data) for name, data in dice.good(8) if not name.startswith("00/")]
+    with pytest.raises(
+        Refusal, match="^00: none of its images is 64x64 pixels, as most are: bring them to one"
+    ):
+        learn(tmp_path, [*large, *small])
+    assert not (tmp_path / "model.npz").exists()
 
 
 @pytest.mark.parametrize("size", [0, -1, 31, 2049])

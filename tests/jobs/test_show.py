@@ -66,7 +66,7 @@ def test_a_ratio(value, shown):
 def test_an_evaluation():
     shown = text(show.evaluated(EVALUATION, compare=True))
     assert "INCOMPLETE" not in shown
-    assert "1,234 images, 2 rejected, 3 other files ignored, 4 unlabelled" in shown
+    assert "1,234 images, 2 rejected, 4 unlabelled; archive junk ignored: 3" in shown
     assert "F1 0.6667 (95 % between 0.5000 and 0.9000) at ssim 0.8765" in shown
     assert "prevalence 5.00%, 40 runs of frames" in shown
     assert "taught the model" not in shown
@@ -102,7 +102,7 @@ def test_an_evaluation_without_labels_or_intervals():
 
 def test_a_scoring():
     shown = text(show.scored(ScoreResult(ExitCode.DONE, SUMMARY, 1501), "/rows")).splitlines()
-    counted = "1,400 good, 80 anomalies, 5 of unknown kind, 15 rejected; 1 other files ignored"
+    counted = "1,400 good, 80 anomalous, 5 of unknown kind, 15 rejected; archive junk ignored: 1"
     assert shown[0] == f"1,500 images in 2 archives: {counted}"
     assert shown[1:3] == ["rejected: 15 empty", "1,501 rows in 2.0 s, 750 images/s"]
     assert shown[-1] == "rows, model and summary: /rows"

@@ -84,7 +84,7 @@ def test_the_sample_is_bounded_and_the_count_is_not(gather, monkeypatch):
 
 
 def test_of_mixed_sizes_the_commonest_is_taken_and_the_rest_told(gather):
-    listed = [*images("a", 3, width=50), *images("a/b", 7, 10), *images("ano", 2, 30, width=50, height=50)]
+    listed = [*images("b", 3, width=50), *images("a/b", 7, 10), *images("ano", 2, 30, width=50, height=50)]
     found = gather([*listed, *images("ano", 1, 40)])
     assert found.image_size == (30, 40)
     assert (found.taken_good, found.taken_bad) == ({"b": 7}, {"ano": 1})
