@@ -212,7 +212,7 @@ def test_refuses_a_face_that_is_there_in_another_size_only(tmp_path):
     large = [(name, data) for name, data in dice.good(8, size=96) if name.startswith("00/")]
     small = [(name, data) for name, data in dice.good(8) if not name.startswith("00/")]
     with pytest.raises(
-        Refusal, match="^00: none of its images is 64x64 pixels, as most are: bring them to one"
+        Refusal, match=r"^00: none of its images is 64x64 pixels, as most are: bring them to one"
     ):
         learn(tmp_path, [*large, *small])
     assert not (tmp_path / "model.npz").exists()
