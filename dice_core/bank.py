@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import tokenize
 import zipfile
 from collections.abc import Mapping
@@ -180,6 +181,14 @@ def _check_head(head: Mapping[str, Any]) -> None:
         raise ValueError("it has no face")
     if not set(SCORE_DIRECTIONS) <= set(head["thresholds"]):
         raise ValueError("it lacks a threshold")
+    if any(math.isnan(number) for number in (head["ncc_floor"], *head["thresholds"].values())):
+        raise ValueError("a threshold is not a number")
+    names = [face["name"] for face in head["faces"]]
+    labels = head["anomaly_labels"]
+    if not isinstance(labels, list) or not all(isinstance(name, str) for name in (*names, *labels)):
+        raise ValueError("a label is no text")
+    if len({*names, *labels}) < len(names) + len(labels):
+        raise ValueError("a label stands for two things")
 
 
 def _face(
@@ -194,6 +203,10 @@ def _face(
             raise ValueError(f"{name}_{number} is of {array.dtype}")
         if not np.isfinite(array).all() or (name.startswith("spread") and array.min() <= 0):
             raise ValueError(f"{name}_{number} holds a value that cannot be")
+    if np.abs(own["components"]).max(initial=0) > 1 + 1e-3:
+        raise ValueError(f"components_{number} are not of unit length")
+    if not (math.isfinite(facts["level"]) and 0 < facts["ceiling"] < math.inf):
+        raise ValueError(f"the exposure of face {number} is {facts['level']}, {facts['ceiling']}")
     return Face(
         name=str(facts["name"]),
         images=int(facts["images"]),

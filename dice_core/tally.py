@@ -98,6 +98,10 @@ class Tally:
             counts[kind[position]] += count
         return dict(counts)
 
+    def lots(self, reason: str) -> list[str]:
+        """List the lots with a row of that reason, sorted."""
+        return sorted({kind.lot for kind in self._counts if kind.reason == reason})
+
     def to_json(self) -> str:
         """Write the counts as JSON that is the same for equal tallies."""
         listed = sorted(

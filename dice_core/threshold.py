@@ -182,7 +182,9 @@ class Policy:
             value = float(number)
         except ValueError as error:
             raise ValueError(f"{text!r}: {number!r} is no number: give {_FORMS}") from error
-        if not math.isfinite(value) or (name != "value" and not 0 <= value <= 1):
+        if not math.isfinite(value):
+            raise ValueError(f"{text!r}: {number} is no finite number")
+        if name != "value" and not 0 <= value <= 1:
             raise ValueError(f"{text!r}: {number} is not between 0 and 1")
         return cls(name, value)
 

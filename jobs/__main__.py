@@ -1,6 +1,7 @@
 """The command line: one function per command, no logic."""
 
 import json
+import os
 import sys
 from enum import StrEnum
 from typing import Annotated, Any, NoReturn
@@ -205,7 +206,7 @@ def verify(out: Job) -> None:
     """Check every part and the summary against the rows; exit code 0 only if all agree."""
     discrepancies = run_verify(out)
     for discrepancy in discrepancies:
-        typer.echo(discrepancy)
+        typer.echo(plain(discrepancy))
     if discrepancies:
         raise Finish(1)
     typer.echo("all parts, rows and the summary agree")
@@ -261,13 +262,23 @@ def _told(error: Any) -> str:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; wrong usage and refusals are one line on standard error and exit code 2."""
     try:
-        app(args=arguments, prog_name=PROGRAM, standalone_mode=False)
+        code = app(args=arguments, prog_name=PROGRAM, standalone_mode=False)
+        if code == ExitCode.INTERRUPTED:  # what an interrupted command returns here rather than raises
+            raise KeyboardInterrupt  # noqa: TRY301
     except (Refusal, UsageError) as error:
         say(f"{PROGRAM}: {' '.join(_told(error).split())}")
         sys.exit(ExitCode.REFUSED)
     except (KeyboardInterrupt, typer.Abort):
         say("interrupted")
         sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has enough; Python would complain once more when it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.DONE)
+    except OSError as error:
+        # A disk that is full, a folder that is gone: nothing in this program mends it.
+        say(f"{PROGRAM}: {error.filename or 'storage'}: {error.strerror or error}: the same command goes on")
+        sys.exit(ExitCode.REFUSED)
     except Finish as finished:
         sys.exit(finished.code)
     sys.exit(ExitCode.DONE)

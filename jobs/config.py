@@ -60,3 +60,5 @@ class ScoreSettings:
                 raise Refusal(f"--{name.replace('_', '-')} {value}: give a number from 1 up")
         for url in (*self.sources, self.model, self.out):
             storage.absolute(url)
+        if storage.printable(self.out) != self.out:
+            raise Refusal(f"--out {storage.printable(self.out)}: its name is not UTF-8: name another folder")

@@ -16,7 +16,7 @@ from dice_core.interval import FEWEST_PARTS, intervals
 from dice_core.rows import SCHEMA, SCORE_DIRECTIONS, Status, Verdict
 from dice_core.sample import RUN_LENGTH
 from dice_core.threshold import Confusion, Policy, Sweep
-from jobs import folder, storage
+from jobs import folder, parquet, parts, storage
 from jobs.errors import Refusal
 
 DEFAULT_SCORE = "defect_score"
@@ -115,11 +115,15 @@ def evaluate(out: str, score: str = DEFAULT_SCORE, policy: Policy | None = None)
 
 def read_model(out: str) -> Bank:
     """Read the model a job was scored with; Refusal where the folder is no job's."""
-    if folder.read_job(out) is None:
+    job = folder.read_job(out)
+    if job is None:
         raise Refusal(f"{out}: not a job folder: name the one that score wrote with --out")
     url = storage.join(out, folder.MODEL)
     try:
-        return Bank.read(BytesIO(storage.read(url)))
+        content = storage.read(url)
+        if parquet.digest(content) != job["decides"]["model"]:
+            raise Refusal(f"{url}: not the model of this job: run score again, it writes the model anew")
+        return Bank.read(BytesIO(content))
     except (OSError, ValueError) as error:
         raise Refusal(f"{url}: {error}: run score again, it writes the model anew") from error
 
@@ -136,13 +140,14 @@ def open_rows(out: str) -> ds.Dataset:
 
 def is_complete(out: str) -> bool:
     """Tell whether every shard that was planned is committed, as the summary and the parts have it."""
-    if not storage.exists(storage.join(out, folder.SUMMARY)):
-        return False
     try:
-        return bool(folder.read_summary(out).get("complete"))
-    except (ValueError, AttributeError) as error:
-        url = storage.join(out, folder.SUMMARY)
-        raise Refusal(f"{url}: not a summary: remove it, the same score command writes it anew") from error
+        told = folder.read_summary(out)
+        listed = {report.name for report in parts.listed(out)}
+    except FileNotFoundError:
+        return False
+    except ValueError as error:
+        raise Refusal(f"{out}: {error}: the same score command writes it anew") from error
+    return bool(told["complete"]) and listed == set(filter(folder.is_part, storage.list_names(out)))
 
 
 def _count(rows: ds.Dataset) -> dict[str, int]:

@@ -140,8 +140,9 @@ def read_job(out: str) -> dict[str, Any] | None:
         return None
     try:
         job = json.loads(storage.read(url))
-        known = job["kind"] == _KIND and isinstance(job["decides"], dict) and isinstance(job["sources"], list)
-    except (ValueError, KeyError, TypeError):
+        texts = [job["fingerprint"], job["decides"]["model"], *job["sources"]]
+        known = job["kind"] == _KIND and all(isinstance(text, str) for text in texts)
+    except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
         raise Refusal(f"{url}: not a job file of dice-inspect: name another folder with --out")
@@ -168,7 +169,7 @@ def begin(
         "kind": _KIND,
         "fingerprint": fingerprint(decides),
         "decides": dict(decides),
-        "sources": sorted({*known, *sources}),
+        "sources": sorted({*known, *(storage.printable(storage.absolute(source)) for source in sources)}),
     }
     if job != wanted:
         write_json(storage.join(out, JOB), wanted)
@@ -192,5 +193,22 @@ def write_json(url: str, content: Mapping[str, Any]) -> None:
 
 
 def read_summary(out: str) -> dict[str, Any]:
-    """Read what the job told when it last ended."""
-    return cast("dict[str, Any]", json.loads(storage.read(storage.join(out, SUMMARY))))
+    """Read what the job told when it last ended.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where it has not ended.
+    ValueError
+        Where the file is no summary.
+    """
+    content = storage.read(storage.join(out, SUMMARY))
+    told: Any = None
+    try:
+        told = json.loads(content)
+        known = isinstance(told, dict) and {"complete", "images", "evaluation", "failures"} <= told.keys()
+    except (ValueError, RecursionError):
+        known = False
+    if not known:
+        raise ValueError("not a summary of what a job did")
+    return cast("dict[str, Any]", told)

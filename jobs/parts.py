@@ -31,33 +31,45 @@ _ROW_GROUP = 1000
 
 
 def listed(out: str) -> Iterator[PartReport]:
-    """Read what the list of parts tells; nothing where it has not been written."""
+    """Read what the list of parts tells; nothing where it has not been written.
+
+    Raises
+    ------
+    ValueError
+        Where the file is no such list.
+    """
     url = storage.join(out, PARTS)
     if not storage.exists(url):
         return
     with storage.open_read(url) as file:
-        for batch in pq.ParquetFile(file).iter_batches(_ROW_GROUP):
-            for line in batch.to_pylist():
-                yield PartReport(**{**line, "tally": Tally.from_json(line["tally"])})
+        try:
+            for batch in pq.ParquetFile(file).iter_batches(_ROW_GROUP):
+                for line in batch.to_pylist():
+                    yield PartReport(**{**line, "tally": Tally.from_json(line["tally"])})
+        except (pa.ArrowException, OSError, KeyError, TypeError) as error:
+            raise ValueError(f"not a list of parts: {error}") from error
 
 
-def committed(out: str, names: Collection[str]) -> Iterator[PartReport]:
-    """Report the parts that are there: as listed, and by reading those that no ended run has listed.
+def committed(out: str, names: Collection[str], fingerprint: str) -> Iterator[PartReport]:
+    """Report the parts that are there: as listed, and by reading those that are not listed as they are.
 
     Raises
     ------
     Refusal
-        Where a file with a part's name is none.
+        Where a file with a part's name is none, or one of a job with other settings.
     """
     unread = {name for name in names if is_part(name)}
-    for report in listed(out):
-        if report.name in unread:
-            unread.remove(report.name)
-            yield report
+    try:
+        for report in listed(out):
+            if report.name in unread and storage.size(storage.join(out, report.name)) == report.size:
+                unread.remove(report.name)
+                yield report
+    except ValueError:
+        pass  # the parts themselves tell as much
     for name in sorted(unread):
         url = storage.join(out, name)
         try:
-            yield read_report(url)
+            yield read_report(url, fingerprint)
         except (pa.ArrowInvalid, KeyError, ValueError) as error:
             raise Refusal(
                 f"{url}: not a whole part ({error}): remove it, and the same command scores it again"

@@ -135,6 +135,8 @@ def survey(archive: str, shard_size: int) -> ArchiveRecord:
     try:
         if storage.is_folder(archive):
             return survey_folder(archive, storage.list_entries(archive), shard_size)
+        if not storage.is_file(archive):
+            raise Refusal(f"{archive}: neither a file nor a folder: name archives of images")
         identity = storage.identity(archive)
         with storage.open_read(archive) as stream:
             return survey_stream(stream, archive, identity, shard_size)
@@ -143,7 +145,9 @@ def survey(archive: str, shard_size: int) -> ArchiveRecord:
 
 
 def survey_folder(archive: str, entries: list[Entry], shard_size: int) -> ArchiveRecord:
-    """Make the record of a folder from its files in order."""
+    """Make the record of a folder from its files in order; Refusal where it has none."""
+    if not entries:
+        raise Refusal(f"{archive}: an empty folder: name one that holds images")
     digest = blake2b(digest_size=16)
     for entry in entries:
         digest.update(repr(tuple(entry)).encode())

@@ -71,7 +71,20 @@ def _name_apart(result: pa.Table) -> pa.Table:
 
 
 def render(result: pa.Table, form: str) -> str:
-    """Write a result as a table for people, as CSV, or as JSON: a list with one object per row."""
+    """Write a result as a table for people, as CSV, or as JSON: a list with one object per row.
+
+    Raises
+    ------
+    Refusal
+        Where the format is none of `FORMATS`, or cannot hold a value.
+    """
+    try:
+        return _render(result, form)
+    except (OverflowError, pa.ArrowException) as error:
+        raise Refusal(f"query: {error}: CAST the column to VARCHAR") from error
+
+
+def _render(result: pa.Table, form: str) -> str:
     if form == "csv":
         sink = io.BytesIO()
         pyarrow.csv.write_csv(_flat(result), sink)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -93,7 +93,29 @@ def _score(settings: ScoreSettings, evaluate: Evaluate, listener: Listener, load
     model = _read_model(settings.model)
     scorer = _load_model(settings.model, model, load)
     records = _survey(settings)
-    job = _open_job(settings, records, model, load)
+    with _hold(settings.out):
+        return _score_alone(_open_job(settings, records, model, load), scorer, evaluate, listener)
+
+
+@contextmanager
+def _hold(out: str) -> Iterator[None]:
+    """Keep other starts away from the folder: each would list its own parts alone."""
+    if storage.exists(out) and not storage.is_folder(out):
+        raise Refusal(f"{out}: is a file: name a folder to write to with --out")
+    try:
+        storage.make_folder(out)
+        holding = ExitStack()
+        holding.enter_context(storage.held(out))
+    except BlockingIOError as error:
+        raise Refusal(f"{out}: another score is at work in it: wait, or name another folder") from error
+    except OSError as error:
+        raise Refusal(f"{out}: {error.strerror or error}: name a folder to write to with --out") from error
+    with holding:
+        yield
+
+
+def _score_alone(job: _Job, scorer: ScorerLike, evaluate: Evaluate, listener: Listener) -> ScoreResult:
+    settings = job.settings
     if _nothing_to_do(job):
         tally = Total.of(report.tally for report in parts.listed(job.out)).tally
         return ScoreResult(_exit_code(settings, tally, failed=0), folder.read_summary(job.out))
@@ -108,11 +130,21 @@ def _score(settings: ScoreSettings, evaluate: Evaluate, listener: Listener, load
         **result.told(),
         "fingerprint": job.shard.fingerprint,
         "model_hash": job.shard.model_hash,
-        "settings": asdict(settings),
+        "settings": _told(settings),
         "evaluation": evaluation,
     }
     folder.write_json(storage.join(job.out, folder.SUMMARY), told)
     return ScoreResult(code, told, result.rows)
+
+
+def _told(settings: ScoreSettings) -> dict[str, Any]:
+    """List the settings; names that are not valid UTF-8, which no JSON holds, as they are printed."""
+    texts = {name: value for name, value in asdict(settings).items() if isinstance(value, str)}
+    return {
+        **asdict(settings),
+        **{name: storage.printable(text) for name, text in texts.items()},
+        "sources": [storage.printable(source) for source in settings.sources],
+    }
 
 
 def _read_model(url: str) -> bytes:
@@ -177,7 +209,13 @@ def _nothing_to_do(job: _Job) -> bool:
     """Tell whether every row is there and the summary tells of all of them."""
     if folder.SUMMARY not in job.names or next(job.pending(), None) is not None:
         return False
-    return {report.name for report in parts.listed(job.out)} == set(filter(folder.is_part, job.names))
+    try:
+        folder.read_summary(job.out)
+        listed = {report.name: report.size for report in parts.listed(job.out)}
+    except ValueError:
+        return False  # both can be written anew from the parts
+    there = filter(folder.is_part, job.names)
+    return listed == {name: storage.size(storage.join(job.out, name)) for name in there}
 
 
 def _run(job: _Job, scorer: ScorerLike, listener: Listener) -> Outcome:
@@ -189,7 +227,7 @@ def _run(job: _Job, scorer: ScorerLike, listener: Listener) -> Outcome:
             add(report)
             result.total.add(report.tally)
 
-        for report in parts.committed(job.out, job.names):
+        for report in parts.committed(job.out, job.names, job.shard.fingerprint):
             commit(report)
         if next(job.pending(), None) is not None:
             _score_pending(job, scorer, listener, result, commit)
@@ -229,7 +267,9 @@ def _score_pending(
 
 
 def _rows_before(job: _Job) -> int:
-    """Count the members of the sources asked for that have rows already, where they are counted."""
+    """Count the members of the sources asked for that have rows already; 0 where not all are counted."""
+    if plan.count_members(job.records) is None:
+        return 0
     return (plan.count_members(job.records) or 0) - sum(shard.images or 0 for shard in job.pending())
 
 

@@ -86,17 +86,19 @@ def score_bundle(settings: ShardSettings, bundle: Bundle) -> tuple[PartReport, .
         return tuple(score_shard(shard, settings) for shard in bundle.shards)
 
 
-def read_report(url: str) -> PartReport:
+def read_report(url: str, fingerprint: str) -> PartReport:
     """Make the report of a part that is there.
 
     Raises
     ------
     pyarrow.ArrowInvalid, KeyError, ValueError
-        Where the file is no part.
+        Where the file is no part, or one of a job with other settings.
     """
     data = storage.read(url)
     footer = parquet.read_footer(url)
     about = footer.metadata
+    if about["fingerprint"] != fingerprint:
+        raise ValueError("it is from a job with other settings")
     return PartReport(
         url.rsplit("/", 1)[-1],
         len(data),
@@ -124,7 +126,7 @@ def score_shard(shard: Shard, settings: ShardSettings, scorer: ScorerLike | None
     try:
         url = storage.join(settings.out, shard.part)
         if storage.exists(url):
-            return read_report(url)
+            return read_report(url, settings.fingerprint)
         scorer = scorer or settings.load_scorer(settings.model, settings.model_hash)
         rows = Rows(scorer, storage.printable(shard.archive), settings.limits.max_pixels)
         for member, content in members(shard, settings.limits.max_bytes):

@@ -9,11 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.demo import DemoResult
+from jobs.errors import ExitCode
 from jobs.fit import FaceReport, FitResult
 from jobs.score import ScoreResult
 from jobs.text import plain
 
 _UNDEFINED = "-"
+
+FEW_IMAGES = 50
+"""Distinct images of a face under which what was learnt from them is said to be uncertain."""
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -45,6 +49,13 @@ def fitted(result: FitResult, model: str) -> RenderableType:
         "Errors, precision, recall and F1 are of the training images, each judged by a bank without it.",
         f"model: {model}",
     ]
+    few = [f"{face.name} ({face.images})" for face in bank.faces if face.images < FEW_IMAGES]
+    if few:
+        lines.append(f"FEW IMAGES, so their thresholds are little more than guesses: {', '.join(few)}")
+    if not bank.ncc_floor:
+        lines.append(
+            "The good images differ too much to tell parts of unknown kind: is there more than one class?"
+        )
     return Group(table, *_lines(lines))
 
 
@@ -82,10 +93,17 @@ def scored(result: ScoreResult, out: str) -> RenderableType:
         )
     else:
         lines.append("nothing new to score")
+    lines += [f"BROKEN, rows only up to the break: {archive}" for archive in told.get("broken_archives", ())]
     lines += [f"failed: {failure['error']}" for failure in told["failures"]]
     evaluation = told["evaluation"]
     if evaluation and evaluation["f1"] is not None:
         lines += headline(evaluation)
+    if evaluation and evaluation["f1"] is None:
+        lines.append("no F1: no image in a folder that the model knows as one of defective parts")
+    if result.exit_code is ExitCode.TOO_MANY_REJECTS:
+        lines.append(f"more images rejected than --max-rejects {told['settings']['max_rejects']} allows")
+    if result.exit_code is ExitCode.UNKNOWN_PARTS:
+        lines.append("more than a fifth of the images do not look like the model's parts: is it their model?")
     lines.append(f"rows, model and summary: {out}")
     return Group(*_lines(lines))
 

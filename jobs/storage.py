@@ -3,6 +3,7 @@
 Every function takes a path or a URL. Local ones only, so far: a plain path or ``file://``.
 """
 
+import fcntl
 import os
 import stat
 import uuid
@@ -102,6 +103,11 @@ def exists(url: str) -> bool:
     return Path(absolute(url)).exists()
 
 
+def is_file(url: str) -> bool:
+    """Tell whether there is a regular file; pipes and devices are none."""
+    return Path(absolute(url)).is_file()
+
+
 def is_folder(url: str) -> bool:
     """Tell whether there is a folder."""
     return Path(absolute(url)).is_dir()
@@ -181,6 +187,23 @@ def read(url: str) -> bytes:
 def make_folder(url: str) -> None:
     """Make a folder and those above it; one that exists is left as it is."""
     Path(absolute(url)).mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def held(folder: str) -> Iterator[None]:
+    """Hold a folder against every other process of this machine; it is let go however this one ends.
+
+    Raises
+    ------
+    BlockingIOError
+        Where another process holds it.
+    """
+    descriptor = os.open(absolute(folder), os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def remove(url: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dice_core.rows import Verdict
+from dice_core.rows import Reason, Verdict
 from dice_core.tally import Tally
 from jobs.errors import ExitCode, Refusal
 from jobs.plan import Shard
@@ -101,6 +101,7 @@ def counts(tally: Tally) -> Mapping[str, Any]:
         "anomaly": tally.count(lambda kind: kind.verdict == Verdict.ANOMALY),
         "unknown_part": tally.unknown,
         "unlabelled": tally.count(lambda kind: kind.verdict is not None and kind.label is None),
+        "broken_archives": tally.lots(Reason.BROKEN_ARCHIVE),
         "reasons": {reason: reasons[reason] for reason in sorted(filter(None, reasons))},
     }
 

@@ -138,8 +138,14 @@ def collect(sources: Sources, limits: Limits) -> Teaching:
         if label in sources.anomaly_labels or reads_as_defective(label):
             raise Refusal(f"{source}: the label {label!r} under --good reads as defective: give it as --bad")
         found.add(found.good, label, name, content)
-    for _, name, content in _contents(sources.bad, found):
-        found.add(found.bad, folder_of(name) or DECLARED_BAD, name, content)
+    for source, name, content in _contents(sources.bad, found):
+        label = folder_of(name) or DECLARED_BAD
+        if sources.labelled and label in found.good:
+            way_out = "give each source an option of its own, --good or --bad"
+            raise Refusal(
+                f"{source}: the label {label!r} is defective here and good in another source: {way_out}"
+            )
+        found.add(found.bad, label, name, content)
     return _settle(found, (*sources.labelled, *sources.good))
 
 
@@ -216,14 +222,27 @@ def _settle(found: _Found, asked: tuple[str, ...]) -> Teaching:
         {label: shapes[image_size] for label, shapes in sorted(kind.items()) if image_size in shapes}
         for kind in (found.good, found.bad)
     )
+    samples = {label: sampler.sample() for label, sampler in good.items()}
+    pooled = _pool([sampler.sample() for sampler in bad.values()])
+    _refuse_contradictions(samples, pooled)
     return Teaching(
-        good={label: sampler.sample() for label, sampler in good.items()},
-        bad=_pool([sampler.sample() for sampler in bad.values()]),
+        good=samples,
+        bad=pooled,
         image_size=image_size,
         taken_good={label: sampler.seen for label, sampler in good.items()},
         taken_bad={label: sampler.seen for label, sampler in bad.items()},
         left_out={reason: count for reason, count in sorted(left_out.items()) if count},
     )
+
+
+def _refuse_contradictions(good: Mapping[str, Sample], bad: Sample) -> None:
+    """Refuse photographs that are, byte for byte, both good and defective."""
+    defective = dict(zip(bad.hashes, bad.names, strict=True))
+    both = [
+        defective[content] for sample in good.values() for content in sample.hashes if content in defective
+    ]
+    if both:
+        raise Refusal(f"{both[0]}: good and defective at once, as are {len(both) - 1} others: sort them")
 
 
 def _pool(samples: list[Sample]) -> Sample:

@@ -26,7 +26,10 @@ def verify(out: str) -> list[str]:
     if job is None:
         raise Refusal(f"{out}: not a job folder: name one that score wrote")
     names = storage.list_names(out)
-    listed = {report.name: report for report in parts.listed(out)}
+    try:
+        listed = {report.name: report for report in parts.listed(out)}
+    except ValueError as error:
+        return [f"{folder.PARTS}: {error}: the same score command writes it anew"]
     present = [listed[name] for name in names if name in listed]
     return [
         *_check_names(names, listed),

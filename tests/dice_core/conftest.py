@@ -115,7 +115,7 @@ def make_face():
             "part": rng.random((side, side)) > 0.5,
             "exposure": Exposure(150.5, 160.25),
             "centre": numbers(side, side),
-            "components": numbers(components, side * side),
+            "components": numbers(components, side * side) / 2,
             "spread_dark": numbers(side, side),
             "spread_bright": numbers(side, side),
         }

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -327,3 +328,20 @@ def test_refuses_a_damaged_folder(out, tmp_path, damage, told):
 def test_refuses_an_unknown_column(out):
     with pytest.raises(Refusal, match="--score size: no score column: give one of defect_score,"):
         evaluate(str(out), "size")
+
+
+def test_a_job_that_lost_a_part_is_not_complete(out, tmp_path):
+    for path in out.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    min(tmp_path.glob("part-*")).unlink()
+    assert evaluate(str(tmp_path))["complete"] is False
+
+
+def test_refuses_the_model_of_another_job(out, tmp_path):
+    for path in out.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    bank = read_model(str(out))
+    with (tmp_path / "_model.npz").open("wb") as stream:
+        replace(bank, ncc_floor=bank.ncc_floor / 2).write(stream)
+    with pytest.raises(Refusal, match="not the model of this job"):
+        evaluate(str(tmp_path))

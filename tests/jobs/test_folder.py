@@ -97,7 +97,7 @@ def test_a_new_folder_holds_job_and_model(tmp_path):
     folder.begin(out, Start.NEW, decides, ["b.tar", "a.tar"], b"model")
     assert storage.list_names(out) == ["_job.json", "_model.npz"]
     written = folder.read_job(out)
-    assert written["sources"] == ["a.tar", "b.tar"]
+    assert written["sources"] == [storage.absolute(name) for name in ("a.tar", "b.tar")]
     assert written["fingerprint"] == folder.fingerprint(decides)
     assert folder.decide(out, ["_job.json"], written, decides, [], overwrite=False) is Start.RESUME
 
@@ -108,7 +108,7 @@ def test_resuming_adds_sources_and_restores_the_model_alone(tmp_path):
     folder.begin(out, Start.NEW, decides, ["b.tar"], b"model")
     before = (tmp_path / "_model.npz").stat()
     folder.begin(out, Start.RESUME, decides, ["a.tar"], b"model")
-    assert folder.read_job(out)["sources"] == ["a.tar", "b.tar"]
+    assert folder.read_job(out)["sources"] == [storage.absolute(name) for name in ("a.tar", "b.tar")]
     assert (tmp_path / "_model.npz").stat() == before
     (tmp_path / "_model.npz").unlink()
     job_before = (tmp_path / "_job.json").stat()
@@ -128,7 +128,7 @@ def test_starting_afresh_removes_the_jobs_own_files_alone(tmp_path):
     folder.begin(out, Start.AFRESH, DECIDES | {"shard_size": 5}, ["b.tar"], b"new model")
     assert samples.names(tmp_path) == sorted([*others, "_job.json", "_model.npz"])
     assert (tmp_path / "_model.npz").read_bytes() == b"new model"
-    assert folder.read_job(out)["sources"] == ["b.tar"]
+    assert folder.read_job(out)["sources"] == [storage.absolute("b.tar")]
     assert folder.read_job(out)["decides"]["shard_size"] == 5
 
 

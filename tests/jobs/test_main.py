@@ -160,7 +160,7 @@ def test_fit_says_what_it_takes_and_tells_of_every_face(command, tmp_path):
 def test_score_tells_how_it_ended(score, lot, tmp_path):
     first = score(lot, "--out", tmp_path / "out")
     assert first.code == 0
-    assert "40 images in 1 archives" in first.out
+    assert "40 images in one archive" in first.out
     assert "images/s" in first.out
     assert "\nF1 " in first.out
     assert f"rows, model and summary: {tmp_path}/out" in first.out
@@ -174,7 +174,10 @@ def refuse_constant(word):
 
 
 def test_evaluate_prints_one_object_with_the_keys_of_the_contract(command, job):
-    before = {path.name: path.stat() for path in job.iterdir()}
+    def listing():
+        return {path.name: (path.stat().st_size, path.stat().st_mtime_ns) for path in job.iterdir()}
+
+    before = listing()
     ran = command("evaluate", job, "--json")
     told = json.loads(ran.out, parse_constant=refuse_constant)
     assert (ran.code, ran.err) == (0, "")
@@ -187,7 +190,7 @@ def test_evaluate_prints_one_object_with_the_keys_of_the_contract(command, job):
     for column, values in told["comparison"].items():
         assert set(values) == alike, column
     assert {name: told[name] for name in alike} == told["comparison"]["defect_score"]
-    assert {path.name: path.stat() for path in job.iterdir()} == before
+    assert listing() == before
 
 
 def test_evaluate_is_strict_json_where_nothing_is_labelled(command, score, tmp_path):
@@ -338,7 +341,7 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
         ("score {lot} --model {tmp}/old.npz --out {tmp}/out", ["old.npz", "version 99", "that fit wrote"]),
         # Folders
         ("score {lot} --model {model} --out {tmp}/full", ["full: not empty and not a job", "--out"]),
-        ("score {lot} --model {model} --out {lot}", ["lot.tar: Not a directory", "--out"]),
+        ("score {lot} --model {model} --out {lot}", ["lot.tar: is a file", "--out"]),
         ("score {lot} --model {tmp}/empty/model.npz --out {job}", ["model was", "--out", "--overwrite"]),
         ("score {job} --model {model} --out {tmp}/out", ["a job folder is no source"]),
         ("fit {lot} --model {tmp}/none/m.npz", ["none/m.npz: its folder does not exist", "make it"]),

@@ -44,7 +44,7 @@ def test_an_empty_list_is_a_list(out):
 def test_parts_that_no_list_tells_of_are_read(out, reports):
     write(out, reports[:2])
     names = [*samples.names(out), "_summary.json"]
-    assert tuple(parts.committed(out, names)) == reports[:2] + tuple(
+    assert tuple(parts.committed(out, names, "f")) == reports[:2] + tuple(
         sorted(reports[2:], key=lambda report: report.name)
     )
 
@@ -52,7 +52,7 @@ def test_parts_that_no_list_tells_of_are_read(out, reports):
 def test_listed_parts_that_are_gone_are_not_reported(out, reports):
     write(out, reports)
     names = [name for name in samples.names(out) if name != reports[1].name]
-    assert tuple(parts.committed(out, names)) == (reports[0], *reports[2:])
+    assert tuple(parts.committed(out, names, "f")) == (reports[0], *reports[2:])
 
 
 def test_a_list_that_is_not_ended_leaves_the_one_before(out, reports):
@@ -69,4 +69,25 @@ def test_refuses_a_part_that_is_none(out, reports):
     path = Path(out) / reports[0].name
     path.write_bytes(b"x" * 100)
     with pytest.raises(Refusal, match=f"{path}: not a whole part"):
-        list(parts.committed(out, samples.names(out)))
+        list(parts.committed(out, samples.names(out), "f"))
+
+
+def test_a_part_of_another_size_than_listed_is_read(out, reports):
+    write(out, reports)
+    (Path(out) / reports[0].name).write_bytes(b"x" * 100)
+    with pytest.raises(Refusal, match="not a whole part"):
+        list(parts.committed(out, samples.names(out), "f"))
+
+
+@pytest.mark.usefixtures("reports")
+def test_refuses_a_part_of_a_job_with_other_settings(out):
+    with pytest.raises(Refusal, match="it is from a job with other settings"):
+        list(parts.committed(out, samples.names(out), "another"))
+
+
+def test_a_damaged_list_is_no_loss(out, reports):
+    (Path(out) / parts.PARTS).write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="not a list of parts"):
+        list(parts.listed(out))
+    found = parts.committed(out, samples.names(out), "f")
+    assert sorted(report.name for report in found) == sorted(report.name for report in reports)

@@ -393,7 +393,7 @@ def foreign_job_file(out, **_):
 
 def out_is_a_file(out, **_):
     Path(out).touch()
-    return {}, "out: Not a directory"
+    return {}, "out: is a file"
 
 
 def out_below_the_source(tmp_path, **_):
@@ -458,3 +458,28 @@ def test_refuses_in_one_line_and_leaves_the_rows(case, lot, model, out, tmp_path
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
     assert parts(out) == before
+
+
+def test_refuses_a_folder_in_which_another_score_is_at_work(lot, model, out):
+    Path(out).mkdir()
+    with storage.held(out), pytest.raises(Refusal, match="another score is at work in it"):
+        run(lot, model, out)
+    assert samples.names(out) == []
+    assert run(lot, model, out).exit_code is ExitCode.DONE
+
+
+def test_a_damaged_summary_or_list_is_written_anew(lot, model, out):
+    first = run(lot, model, out)
+    for name in ("_summary.json", "_parts.parquet"):
+        (Path(out) / name).write_text("nonsense")
+        again = run(lot, model, out)
+        assert (again.scored, again.summary["rows"]) == (0, first.summary["rows"])
+        assert verify(out) == []
+
+
+def test_a_part_that_was_cut_short_is_named(lot, model, out):
+    run(lot, model, out)
+    part = min(Path(out).glob("part-*"))
+    part.write_bytes(part.read_bytes()[:500])
+    with pytest.raises(Refusal, match=f"{part.name}: not a whole part"):
+        run(lot, model, out)

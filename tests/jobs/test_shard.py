@@ -53,7 +53,9 @@ def test_a_part_tells_about_itself(settings, shards, tar):
         "members": "40",
         "tally": report.tally.to_json(),
     }
-    assert read_report(str(path)) == report
+    assert read_report(str(path), "f" * 32) == report
+    with pytest.raises(ValueError, match="from a job with other settings"):
+        read_report(str(path), "e" * 32)
 
 
 def test_doing_it_again_leaves_a_whole_part_as_it_is(settings, shards):

@@ -71,6 +71,7 @@ def test_counts_rows():
         "anomaly": 0,
         "unknown_part": 1,
         "unlabelled": 1,
+        "broken_archives": [],
         "reasons": {"archive_junk": 3, "empty": 2},
     }
 

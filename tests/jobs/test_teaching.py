@@ -184,3 +184,8 @@ def test_every_label_of_the_dice_is_taken(tmp_path):
     found = collect(Sources((source,)), Limits())
     assert found.taken_good == dict.fromkeys(dice.THREE, 2)
     assert found.taken_bad == {"ano": 2}
+
+
+def test_refuses_photographs_that_are_good_and_defective_at_once(gather):
+    with pytest.raises(Refusal, match="good and defective at once, as are 1 others: sort them"):
+        gather([*images("a", 5), *[("ano/" + name[2:], data) for name, data in images("a", 2)]])
