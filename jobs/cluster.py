@@ -6,8 +6,9 @@
 import logging
 import os
 import platform
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,22 +82,36 @@ def open_cluster(
 
 @contextmanager
 def _local(workers: int | None, level: int) -> Iterator[Client]:
-    with (
-        _environment(WORKER_ENVIRONMENT),
-        dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}),
-        LocalCluster(
-            n_workers=workers or CPU_COUNT,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",  # without it, a port of all interfaces is opened
-            scheduler_kwargs={"dashboard": False},
-            memory_limit=0,  # a task holds one batch: a pause at a share of the memory could only stall it
-            silence_logs=level,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(_environment(WORKER_ENVIRONMENT))
+        stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}))
+        with _interrupts_held():
+            cluster = LocalCluster(
+                n_workers=workers or CPU_COUNT,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",  # without it, a port of all interfaces is opened
+                scheduler_kwargs={"dashboard": False},
+                memory_limit=0,  # a task holds one batch: a pause at a share could only stall it
+                silence_logs=level,
+            )
+            stack.enter_context(cluster)
+            client = stack.enter_context(Client(cluster, set_as_default=False))
         yield client
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back until the block ends, and from the processes started inside for good.
+
+    A terminal sends it to every process; the workers are this one's to end, and would only complain.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
