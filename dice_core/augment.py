@@ -12,7 +12,9 @@ SHIFT = 2 / 128
 ROTATION = 3.0
 """Largest rotation, degrees."""
 SCALE = 0.02
+"""Largest change of size, as a share."""
 GAIN = 0.10
+"""Largest change of brightness, as a share."""
 SPOT_GAIN = (-0.10, 0.15)
 """Least and greatest relative gain at the middle of the soft light spot."""
 SPOT_RADIUS = (0.12, 0.40)

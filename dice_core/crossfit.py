@@ -20,13 +20,19 @@ OTHER_DAY_RATE = 0.001
 """Share of good images in another day's light and pose that may be called before a threshold is too low."""
 
 FLOOR_QUANTILE = 0.001
+"""Share of good images, in any light, whose NCC may lie under the one that the floor is measured from."""
 FLOOR_DISTANCE = 2.5
+"""How many times as far from 1 as that NCC the floor lies: a defect lowers the NCC, and is no other part."""
 HIGHEST_FLOOR = 0.7
+"""No floor is above this, however alike the good images are: they tell nothing of how far defects go."""
 
 
 @dataclass(frozen=True)
 class CrossFit:
     """Score columns of images by banks that were not taught with them; verdicts mean nothing yet.
+
+    Mean and variation templates are those of the other folds. The part's outline, the exposure and the spread
+    are of all good images: one image among hundreds moves them too little to be worth a bank of its own.
 
     Attributes
     ----------

@@ -14,12 +14,16 @@ import numpy.typing as npt
 from dice_core.compiled import compiled
 
 LEVEL_QUANTILE = 0.8
+"""Quantile of the part's pixels that the gain is taken from: bright, and yet under most reflections."""
 CONTRAST_KEPT = 0.99
+"""Share of the template's variance that the ceiling must leave."""
 HEADROOM = 1.02
+"""The ceiling over the level so found: room for noise."""
 LEAST_CEILING = 200.0
 """Grey level under which nothing is taken for a reflection: on a dark part a bright spot is a defect."""
 
 GAIN_LIMIT = 2.0
+"""Largest gain, and its inverse the smallest: what is darker or brighter still is not evened away."""
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,7 @@ def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Ge
 def _unexplained(
     vectors: npt.NDArray[np.float32], centre: npt.NDArray[np.float32], components: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
+    # A function of its own, so that a fold's copy of the vectors is made once and gone at its end.
     return vectors - rebuild(vectors, centre, components)
 
 

@@ -24,6 +24,15 @@ def tar(tmp_path):
     return samples.write_tar(tmp_path / "lot1.tar", samples.members(40))
 
 
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """Every image that was scored, one line each."""
+    path = tmp_path / "log"
+    path.touch()
+    monkeypatch.setenv(fake_scorer.LOG, str(path))
+    return path
+
+
 @pytest.fixture(scope="session")
 def dice_model(tmp_path_factory):
     """A model of three faces of synthetic dice, with the archive that taught it beside it."""

@@ -95,6 +95,11 @@ def rows(out):
     )
 
 
+def parts(out):
+    """Every committed part with what tells one write of it from another."""
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in Path(out).glob("part-*")}
+
+
 def names(folder):
     """The names in a folder, hidden ones and all."""
     return sorted(path.name for path in Path(folder).iterdir())

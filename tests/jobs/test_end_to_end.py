@@ -57,19 +57,6 @@ def out(tmp_path):
     return tmp_path / "out"
 
 
-@pytest.fixture
-def log(tmp_path, monkeypatch):
-    """One line per image that was scored."""
-    path = tmp_path / "log"
-    path.touch()
-    monkeypatch.setenv(fake_scorer.LOG, str(path))
-    return path
-
-
-def parts(out):
-    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in Path(out).glob("part-*")}
-
-
 def test_every_photograph_has_its_scores(undisturbed):
     assert undisturbed.num_rows == IMAGES
     assert set(undisturbed["status"].to_pylist()) == {"ok"}
@@ -147,14 +134,14 @@ def test_killed_halfway_and_started_again_gives_the_same_rows(made, out, undistu
     samples.wait_for(Path(f"{log}.reached"), process)
     process.kill()
     process.communicate()
-    committed = parts(out)
+    committed = samples.parts(out)
     assert 1 <= len(committed) < WHOLE_SHARDS
     assert not (out / "_summary.json").exists()
     kept = samples.rows(out).num_rows
     log.write_text("")
     again = run(str(made / "lot.tar"), made / "model.npz", out)
     assert again.scored == len(log.read_text().splitlines()) == IMAGES - kept
-    assert committed.items() < parts(out).items()
+    assert committed.items() < samples.parts(out).items()
     assert samples.rows(out).equals(undisturbed)
     assert verify(str(out)) == []
 
@@ -162,11 +149,11 @@ def test_killed_halfway_and_started_again_gives_the_same_rows(made, out, undistu
 def test_a_second_archive_is_scored_alone(made, out, log):
     first, second = str(made / "lot.tar"), str(made / "other.tar")
     run(first, made / "model.npz", out)
-    before = parts(out)
+    before = samples.parts(out)
     log.write_text("")
     added = run([first, second], made / "model.npz", out)
     assert added.scored == len(log.read_text().splitlines()) == 22
     assert added.summary["rows"] == IMAGES + 22
-    assert before.items() < parts(out).items()
+    assert before.items() < samples.parts(out).items()
     assert verify(str(out)) == []
     assert evaluate(str(out))["images"] == IMAGES + 22

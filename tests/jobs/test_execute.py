@@ -37,15 +37,18 @@ def number(outcome):
     )
 
 
+IN_PROCESS = {
+    "processes": False,
+    "n_workers": 1,
+    "threads_per_worker": 1,
+    "dashboard_address": "127.0.0.1:0",
+    "set_as_default": False,
+}
+
+
 @pytest.fixture(scope="module")
 def client():
-    options = {
-        "processes": False,
-        "n_workers": 1,
-        "threads_per_worker": 1,
-        "dashboard_address": "127.0.0.1:0",
-    }
-    with Client(**options, set_as_default=False) as client:
+    with Client(**IN_PROCESS) as client:
         yield client
 
 
@@ -166,13 +169,7 @@ def test_the_window_takes_no_more_of_the_plan_than_it_needs(engine):
 
 
 def test_a_lost_scheduler_is_told():
-    options = {
-        "processes": False,
-        "n_workers": 1,
-        "threads_per_worker": 1,
-        "dashboard_address": "127.0.0.1:0",
-    }
-    with Client(**options, set_as_default=False) as client:
+    with Client(**IN_PROCESS) as client:
         outcomes = run([bundle(1), bundle(2)], work, client)
         next(outcomes)
         client.close()

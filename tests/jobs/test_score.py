@@ -37,20 +37,6 @@ def run(sources, model, out, listener=None, **options):
     return score(settings, evaluate=fake_scorer.evaluate, listener=listener, load=fake_scorer.load)
 
 
-def parts(out):
-    """Every committed part with what tells one write of it from another."""
-    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in Path(out).glob("part-*")}
-
-
-@pytest.fixture
-def log(tmp_path, monkeypatch):
-    """Every image that was scored, one line each."""
-    path = tmp_path / "log"
-    path.touch()
-    monkeypatch.setenv(fake_scorer.LOG, str(path))
-    return path
-
-
 class Heard(Silence):
     def __init__(self):
         self.calls = []
@@ -165,13 +151,13 @@ def test_the_same_command_again_has_nothing_to_do(lot, model, out, log):
 def test_an_added_source_is_scored_alone(lot, model, out, log, tmp_path):
     other = samples.write_tar(tmp_path / "other.tar", samples.images(150, seed=1))
     run(lot, model, out)
-    first, lines = parts(out), len(log.read_text().splitlines())
+    first, lines = samples.parts(out), len(log.read_text().splitlines())
     heard = Heard()
     added = run([lot, other], model, out, heard)
     assert added.scored == 150
     assert added.summary["rows"] == 750
     assert len(log.read_text().splitlines()) == lines + 150
-    assert first.items() < parts(out).items()
+    assert first.items() < samples.parts(out).items()
     assert heard.calls[0] == ("started", 750, 600)
     assert verify(out) == []
     # The parts of a source that is no longer named stay.
@@ -181,12 +167,12 @@ def test_an_added_source_is_scored_alone(lot, model, out, log, tmp_path):
 
 def test_a_part_that_was_lost_is_scored_again_alone(lot, model, out, serial_rows):
     run(lot, model, out)
-    kept = parts(out)
+    kept = samples.parts(out)
     lost = sorted(kept)[2]
     (Path(out) / lost).unlink()
     del kept[lost]
     assert run(lot, model, out).scored == 100
-    assert kept.items() < parts(out).items()
+    assert kept.items() < samples.parts(out).items()
     assert samples.rows(out).equals(serial_rows)
     assert verify(out) == []
 
@@ -204,11 +190,11 @@ def test_a_job_killed_before_its_summary_ends_without_scoring(lot, model, out, l
 
 def test_overwrite_starts_afresh(lot, model, out):
     run(lot, model, out)
-    before = parts(out)
+    before = samples.parts(out)
     (Path(out) / "notes.txt").write_text("mine")
     assert run(lot, model, out, shard_size=200, overwrite=True).scored == 600
-    assert len(parts(out)) == 3
-    assert not before.items() & parts(out).items()
+    assert len(samples.parts(out)) == 3
+    assert not before.items() & samples.parts(out).items()
     assert (Path(out) / "notes.txt").read_text() == "mine"
 
 
@@ -241,14 +227,14 @@ def test_killed_and_started_again_gives_the_same_rows(scoring, cluster, lot, mod
     process = scoring(cluster, 300)
     process.kill()
     process.communicate()
-    committed = parts(out)
+    committed = samples.parts(out)
     assert 1 <= len(committed) <= 3
     assert not (Path(out) / "_summary.json").exists()
     log.write_text("")
     again = run(lot, model, out)
     assert again.scored == 600 - 100 * len(committed)
     assert len(log.read_text().splitlines()) == 540 - 90 * len(committed)
-    assert committed.items() < parts(out).items()
+    assert committed.items() < samples.parts(out).items()
     assert samples.rows(out).equals(serial_rows)
     assert verify(out) == []
 
@@ -261,7 +247,7 @@ def test_an_interrupt_leaves_whole_parts(scoring, cluster, lot, model, out, seri
     assert process.returncode == 130
     assert "Traceback" not in stderr
     assert not [name for name in samples.names(out) if name.endswith(".tmp")]
-    assert 1 <= len(parts(out)) <= 3
+    assert 1 <= len(samples.parts(out)) <= 3
     run(lot, model, out)
     assert samples.rows(out).equals(serial_rows)
 
@@ -283,7 +269,7 @@ def test_a_write_that_fails_leaves_nothing_and_is_told(lot, model, out, monkeypa
     assert result.exit_code is ExitCode.SHARDS_FAILED
     assert [failure["first"] for failure in result.summary["failures"]] == [200]
     assert "No space left on device" in result.summary["failures"][0]["error"]
-    assert len(parts(out)) == 5
+    assert len(samples.parts(out)) == 5
     assert not [name for name in samples.names(out) if name.endswith(".tmp")]
 
 
@@ -341,7 +327,7 @@ def test_a_source_that_changes_under_the_job_fails_loudly(lot, model, out, tmp_p
     assert result.exit_code is ExitCode.SHARDS_FAILED
     assert result.summary["failed_shards"] == 6
     assert "changed since the job was planned" in result.summary["failures"][0]["error"]
-    assert parts(out) == {}
+    assert samples.parts(out) == {}
 
 
 def test_too_many_rejects(lot, model, out):
@@ -426,7 +412,7 @@ def a_job_as_source(lot, model, tmp_path, **_):
 
 def broken_part(lot, model, out, **_):
     run(lot, model, out)
-    part = Path(out) / min(parts(out))
+    part = Path(out) / min(samples.parts(out))
     part.write_bytes(part.read_bytes()[:100])
     (Path(out) / "_parts.parquet").unlink()
     return {}, f"{part.name}: not a whole part"
@@ -452,12 +438,12 @@ def broken_part(lot, model, out, **_):
 )
 def test_refuses_in_one_line_and_leaves_the_rows(case, lot, model, out, tmp_path):
     changes, told = case(lot=lot, model=model, out=out, tmp_path=tmp_path)
-    before = parts(out)
+    before = samples.parts(out)
     with pytest.raises(Refusal) as refused:
         run(**({"sources": lot, "model": model, "out": out} | changes))
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
-    assert parts(out) == before
+    assert samples.parts(out) == before
 
 
 def test_refuses_a_folder_in_which_another_score_is_at_work(lot, model, out):
