@@ -129,7 +129,8 @@ def scheduler(folder, **environ):
     file = folder / "scheduler.json"
     options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     with running(["-m", "dask", "scheduler", *options, "--scheduler-file", str(file)], **environ) as process:
-        yield json.loads(wait_for(file, process).read_text())["address"]
+        # The file is there a moment before its one write.
+        yield json.loads(wait_for(file, process, size=1).read_text())["address"]
 
 
 @contextmanager
@@ -151,10 +152,10 @@ def running(command, **environ):
         process.communicate()
 
 
-def wait_for(path, process, seconds=60):
+def wait_for(path, process, seconds=60, size=0):
     """Wait until a running program has written a file, and fail loudly where it ends or hangs instead."""
     deadline = time.monotonic() + seconds
-    while not path.exists():
+    while not path.exists() or path.stat().st_size < size:
         if process.poll() is not None:
             raise AssertionError(process.communicate()[1])
         assert time.monotonic() < deadline, f"no {path} after {seconds} s"
