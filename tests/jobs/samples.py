@@ -95,9 +95,14 @@ def rows(out):
     )
 
 
+def written(folder, pattern="*"):
+    """Every file with what tells one write of it from another, and no reading of it."""
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in Path(folder).glob(pattern)}
+
+
 def parts(out):
-    """Every committed part with what tells one write of it from another."""
-    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in Path(out).glob("part-*")}
+    """Every committed part, as `written` tells it."""
+    return written(out, "part-*")
 
 
 def names(folder):

@@ -141,11 +141,11 @@ def test_a_lost_worker_costs_no_row(lot, model, out, serial_rows, monkeypatch):
 def test_the_same_command_again_has_nothing_to_do(lot, model, out, log):
     run(lot, model, out)
     scored = log.read_text()
-    before = {path.name: path.stat() for path in Path(out).iterdir()}
+    before = samples.written(out)
     again = run(lot, model, out)
     assert (again.exit_code, again.scored, again.summary["rows"]) == (ExitCode.DONE, 0, 600)
     assert log.read_text() == scored
-    assert {path.name: path.stat() for path in Path(out).iterdir()} == before
+    assert samples.written(out) == before
 
 
 def test_an_added_source_is_scored_alone(lot, model, out, log, tmp_path):
