@@ -6,18 +6,21 @@ import math
 import tokenize
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
+from dice_core.expectation import Expectation
 from dice_core.exposure import Exposure
 from dice_core.rows import SCORE_DIRECTIONS
 
 FORMAT = "dice-inspect template bank"
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)
+"""Versions that are read; the first knows neither thresholds of faces nor expectations."""
 LARGEST = 1 << 36
 """Bytes of arrays beyond which a file is not taken for a bank."""
 LONGEST_HEADER = 256
@@ -82,6 +85,14 @@ class Bank:
         Per score column, the value at or beyond which an image is an anomaly.
     taught
         Content hashes of every image, good or bad, that had a part in bank or thresholds.
+    face_thresholds
+        Per face that has its own, its thresholds per score column; the others go by `thresholds`.
+    expected
+        Per score column, what the thresholds will do to images like those that taught.
+    policy
+        What the thresholds were chosen for.
+    prevalence
+        Share of defective parts they were chosen for; None where none was told.
     """
 
     image_size: tuple[int, int]
@@ -91,6 +102,19 @@ class Bank:
     ncc_floor: float
     thresholds: Mapping[str, float]
     taught: frozenset[str]
+    face_thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    expected: Mapping[str, Expectation] = field(default_factory=dict)
+    policy: str = "f1"
+    prevalence: float | None = None
+
+    def limits(self, column: str) -> npt.NDArray[np.float64]:
+        """Give the threshold of a score column for each face, (F,), in their order."""
+        return np.array(
+            [
+                self.face_thresholds.get(face.name, {}).get(column, self.thresholds[column])
+                for face in self.faces
+            ]
+        )
 
     def write(self, stream: IO[bytes]) -> None:
         """Write the bank as an npz archive; equal banks give equal bytes."""
@@ -102,6 +126,12 @@ class Bank:
             "anomaly_labels": self.anomaly_labels,
             "ncc_floor": self.ncc_floor,
             "thresholds": dict(sorted(self.thresholds.items())),
+            "face_thresholds": {
+                face: dict(sorted(own.items())) for face, own in sorted(self.face_thresholds.items())
+            },
+            "expected": {column: found.told() for column, found in sorted(self.expected.items())},
+            "policy": self.policy,
+            "prevalence": self.prevalence,
             "faces": [
                 {
                     "name": face.name,
@@ -145,6 +175,7 @@ class Bank:
                 ncc_floor=float(head["ncc_floor"]),
                 thresholds={str(column): float(value) for column, value in head["thresholds"].items()},
                 taught=frozenset(taught[at : at + 32] for at in range(0, len(taught), 32)),
+                **_optional(head),
             )
         except KeyError as error:
             raise ValueError(f"no template bank: it has no {error}") from error
@@ -172,8 +203,8 @@ _NO_BANK = (
 def _check_head(head: Mapping[str, Any]) -> None:
     if head["format"] != FORMAT:
         raise ValueError(f"its format is {head['format']!r}")
-    if head["version"] != VERSION:
-        raise ValueError(f"it is of version {head['version']}, this program reads version {VERSION}")
+    if head["version"] not in READABLE:
+        raise ValueError(f"it is of version {head['version']}, this program reads up to version {VERSION}")
     for name in ("image_size", "size"):
         if len(head[name]) != 2 or not all(isinstance(side, int) and side > 0 for side in head[name]):  # noqa: PLR2004
             raise ValueError(f"its {name} is {head[name]}")
@@ -189,6 +220,30 @@ def _check_head(head: Mapping[str, Any]) -> None:
         raise ValueError("a label is no text")
     if len({*names, *labels}) < len(names) + len(labels):
         raise ValueError("a label stands for two things")
+
+
+def _optional(head: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what the first version did not know, and what a bank may do without."""
+    names = {face["name"] for face in head["faces"]}
+    face_thresholds = {
+        face: {column: float(value) for column, value in own.items()}
+        for face, own in head.get("face_thresholds", {}).items()
+    }
+    expected = head.get("expected", {})
+    prevalence = head.get("prevalence")
+    columns = {column for own in (*face_thresholds.values(), expected) for column in own}
+    if not (face_thresholds.keys() <= names and columns <= set(SCORE_DIRECTIONS)):
+        raise ValueError("a threshold or an expectation is of no face or column")
+    if any(math.isnan(value) for own in face_thresholds.values() for value in own.values()):
+        raise ValueError("a threshold of a face is not a number")
+    if prevalence is not None and not 0 < prevalence < 1:
+        raise ValueError(f"its prevalence is {prevalence}")
+    return {
+        "face_thresholds": face_thresholds,
+        "expected": {column: Expectation.read(told) for column, told in expected.items()},
+        "policy": str(head.get("policy", "f1")),
+        "prevalence": prevalence,
+    }
 
 
 def _face(

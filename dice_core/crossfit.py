@@ -10,14 +10,18 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from dice_core.bank import Bank
+from dice_core.expectation import Expectation
 from dice_core.learn import Learning, Lesson
+from dice_core.policy import Policy
 from dice_core.rows import SCORE_DIRECTIONS
 from dice_core.sample import Sample
 from dice_core.score import Columns, Scorer, resize
-from dice_core.threshold import Policy, tail_threshold
+from dice_core.tail import Groups, Tail
 
 OTHER_DAY_RATE = 0.001
 """Share of good images in another day's light and pose that may be called before a threshold is too low."""
+FEWEST_PER_FACE = 50
+"""Good images of a face under which it has no thresholds of its own."""
 
 FLOOR_QUANTILE = 0.001
 """Share of good images, in any light, whose NCC may lie under the one that the floor is measured from."""
@@ -113,12 +117,20 @@ def ncc_floor(crossfit: CrossFit) -> float:
     return float(np.clip(1 - FLOOR_DISTANCE * (1 - reached), 0.0, HIGHEST_FLOOR))
 
 
-def choose_thresholds(crossfit: CrossFit, policy: Policy) -> dict[str, float]:
+def choose_thresholds(
+    crossfit: CrossFit, policy: Policy, prevalence: float | None = None
+) -> dict[str, float]:
     """Choose the threshold of every score column from cross-fitted scores.
 
     Known defects may be grosser than those to come, and other days' good parts score higher than those
     that were seen. So under the policy ``f1`` a threshold lies between the good and the bad where they
-    separate, but no higher than what good parts in another light and pose hardly ever reach.
+    separate, but no higher than what good parts in another light and pose hardly ever reach. A ``value`` is
+    one of `defect_score`; the other columns then choose as under ``f1``.
+
+    Raises
+    ------
+    ValueError
+        Where the policy cannot be kept, as `Policy.choose` says.
     """
     thresholds = {}
     for column, direction in SCORE_DIRECTIONS.items():
@@ -128,9 +140,58 @@ def choose_thresholds(crossfit: CrossFit, policy: Policy) -> dict[str, float]:
             for columns in (crossfit.good, crossfit.shifted, crossfit.bad)
         )
         if own.name == "f1":
-            other_day = tail_threshold(shifted, OTHER_DAY_RATE)
+            other_day = Tail.fit(shifted).threshold(OTHER_DAY_RATE)
             chosen = min(own.choose(good, bad), other_day) if len(bad) else other_day
         else:
-            chosen = own.choose(good, bad)
+            chosen = own.choose(good, bad, prevalence)
         thresholds[column] = direction * chosen
     return thresholds
+
+
+def choose_face_thresholds(
+    crossfit: CrossFit, policy: Policy, prevalence: float | None = None
+) -> dict[str, dict[str, float]]:
+    """Choose each face's own thresholds, from the images that were taken for it.
+
+    A face with fewer than `FEWEST_PER_FACE` good images has none. A face without a known defect borrows
+    those of all.
+    """
+    chosen = {}
+    names, counts = np.unique(crossfit.good["face"], return_counts=True)
+    for name in names[counts >= FEWEST_PER_FACE]:
+        own = {"good": crossfit.good, "shifted": crossfit.shifted, "bad": crossfit.bad}
+        for stack, columns in own.items():
+            mine = columns["face"] == name
+            if mine.any() or stack != "bad":
+                own[stack] = {column: values[mine] for column, values in columns.items()}
+        if len(own["shifted"]["face"]):
+            chosen[str(name)] = choose_thresholds(CrossFit(**own), policy, prevalence)
+    return chosen
+
+
+def expect(crossfit: CrossFit, bank: Bank, good_groups: Groups, bad_groups: Groups) -> dict[str, Expectation]:
+    """Expect, per score column, what the bank's thresholds will do to images like those it was taught with.
+
+    Parameters
+    ----------
+    crossfit
+        Their scores, by banks without them.
+    bank
+        The thresholds and the floor.
+    good_groups, bad_groups
+        Which run of frames each good and each defective image belongs to, in the cross-fit's order.
+    """
+    number = {face.name: at for at, face in enumerate(bank.faces)}
+    expected = {}
+    for column, direction in SCORE_DIRECTIONS.items():
+        limits = bank.limits(column)
+        margins, strange = [], []
+        for columns in (crossfit.good, crossfit.bad):
+            own = limits[[number[name] for name in columns["face"].tolist()]]
+            margins.append(direction * (columns[column].astype(np.float64) - own))
+            strange.append(columns["ncc"] < bank.ncc_floor)
+        called = (margins[1] >= 0) | strange[1]
+        found = Expectation.of(margins[0], strange[0], good_groups, called, bad_groups)
+        if found is not None:
+            expected[column] = found
+    return expected

@@ -4,10 +4,14 @@ Frames of one part stand or fall together, so they are drawn together (Efron and
 to the Bootstrap", 1993, chapter 8, on resampling units rather than observations).
 """
 
+from enum import StrEnum
+
 import numpy as np
 import numpy.typing as npt
 
 from dice_core.threshold import Confusion, Truth
+
+Groups = npt.NDArray[np.int64]
 
 DRAWS = 1000
 FEWEST_PARTS = 10
@@ -16,7 +20,30 @@ FEWEST_PARTS = 10
 COVERAGE = 0.95
 
 
-def group_confusions(bad: Truth, called: Truth, group: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+class Over(StrEnum):
+    """What is drawn as one."""
+
+    LOTS = "lots"
+    RUNS = "runs of consecutive frames"
+
+
+def independent(bad: Truth, lot: Groups, run: Groups) -> tuple[Groups, Over]:
+    """Choose what to draw: lots where enough hold good and enough hold defective parts, or else runs.
+
+    Parts of one lot share pose and light, so lots are what is independent; but few of them bound nothing.
+
+    Parameters
+    ----------
+    bad
+        Which images are defective, (N,).
+    lot, run
+        Which lot and which run of frames an image belongs to, (N,).
+    """
+    fewest = min(len(np.unique(lot[bad])), len(np.unique(lot[~bad])))
+    return (lot, Over.LOTS) if fewest >= FEWEST_PARTS else (run, Over.RUNS)
+
+
+def group_confusions(bad: Truth, called: Truth, group: Groups) -> npt.NDArray[np.int64]:
     """Count tp, fp, fn and tn per group: arrays of (N,) to (G, 4)."""
     kind = np.where(bad, np.where(called, 0, 2), np.where(called, 1, 3))
     _, dense = np.unique(group, return_inverse=True)
@@ -25,7 +52,7 @@ def group_confusions(bad: Truth, called: Truth, group: npt.NDArray[np.int64]) ->
 
 
 def intervals(
-    bad: Truth, called: Truth, group: npt.NDArray[np.int64], rng: np.random.Generator
+    bad: Truth, called: Truth, group: Groups, rng: np.random.Generator
 ) -> dict[str, tuple[float, float] | None]:
     """Bound precision, recall and F1 at 95 %.
 

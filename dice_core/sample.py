@@ -6,6 +6,7 @@ that repeats an earlier photograph joins that photograph's run.
 """
 
 import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,3 +110,13 @@ class Sampler:
             hashes=tuple(content_hash for content_hash, _ in ordered),
             names=tuple(entry.name for entry in entries),
         )
+
+
+def runs_of(samples: Iterable[Sample]) -> npt.NDArray[np.int64]:
+    """Give the run of each image of several samples, (N,), numbered so that no two samples share one."""
+    numbered = [np.empty(0, np.int64)]
+    start = 0
+    for sample in samples:
+        numbered.append(sample.runs + start)
+        start += int(sample.runs.max(initial=-1)) + 1
+    return np.concatenate(numbered)

@@ -44,7 +44,7 @@ class Scorer:
         self.image_size = bank.image_size
         self.faces = tuple(face.name for face in bank.faces)
         self.anomaly_labels = bank.anomaly_labels
-        self._threshold = np.float32(bank.thresholds["defect_score"])
+        self._thresholds = bank.limits("defect_score").astype(np.float32)
         means = np.stack([face.mean for face in bank.faces])
         self._templates = Templates.of(means)
         self._means = Reference.of(means)
@@ -75,7 +75,7 @@ class Scorer:
             "ssim": ssim_map(work, self._means, which)[0],
         }
         columns |= self._residual_columns(work, which)
-        bad = columns["defect_score"] >= self._threshold
+        bad = columns["defect_score"] >= self._thresholds[which]
         unknown = best < self._bank.ncc_floor
         columns["verdict"] = np.select(
             [unknown, bad], [Verdict.UNKNOWN_PART.value, Verdict.ANOMALY.value], Verdict.GOOD.value

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from dice_core.threshold import Policy
+from dice_core.policy import FORMS, Policy
 from jobs import show
 from jobs.cluster import usable_cores, usable_memory
 from jobs.config import ScoreSettings
@@ -51,6 +51,13 @@ class Format(StrEnum):
     JSON = "json"
 
 
+Prevalence = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Share of defective parts in service, such as 0.0005; tells what alarms are worth.",
+    ),
+]
 Job = Annotated[str, typer.Argument(metavar="DIR", help="A job folder, as score wrote it.")]
 
 
@@ -113,8 +120,12 @@ def fit(
         ),
     ] = None,
     threshold: Annotated[
-        str, typer.Option(metavar="POLICY", help="f1, recall=R, fpr=R, quantile=Q or value=X.")
+        str, typer.Option(metavar="POLICY", help=f"What thresholds are for: {FORMS}.")
     ] = "f1",
+    prevalence: Prevalence = None,
+    per_face: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--per-face", help="Give each face with enough good images its own thresholds.")
+    ] = False,
 ) -> None:
     """Learn the templates of good parts and the thresholds, and write them as a model."""
     settings = FitSettings(
@@ -127,6 +138,8 @@ def fit(
         model=model,
         size=size,
         threshold=policy(threshold),
+        prevalence=prevalence,
+        per_face=per_face,
         threads=usable_cores(),
         memory=usable_memory(),
     )
@@ -188,13 +201,23 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="POLICY",
-            help="What if: f1, recall=R, fpr=R, quantile=Q, value=X.  [default: the model's]",
+            help=f"What if: {FORMS}.  [default: the model's]",
         ),
     ] = None,
+    prevalence: Prevalence = None,
+    per_face: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--per-face", help="Choose the what-if for each face on its own.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,  # noqa: FBT002
 ) -> None:
     """Tell what the rows are worth, from the Parquet alone; writes nothing."""
-    evaluation = run_evaluate(out, score or DEFAULT_SCORE, None if threshold is None else policy(threshold))
+    evaluation = run_evaluate(
+        out,
+        score or DEFAULT_SCORE,
+        None if threshold is None else policy(threshold),
+        prevalence=prevalence,
+        per_face=per_face,
+    )
     if as_json:
         typer.echo(json.dumps(evaluation, ensure_ascii=False, allow_nan=False))
     else:

@@ -1,64 +1,44 @@
 """The job ``evaluate``: what the rows of a job folder are worth, from the Parquet alone; writes nothing."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from dice_core.bank import Bank
-from dice_core.interval import FEWEST_PARTS, intervals
-from dice_core.rows import SCHEMA, SCORE_DIRECTIONS, Status, Verdict
-from dice_core.sample import RUN_LENGTH
-from dice_core.threshold import Confusion, Policy, Sweep
+from dice_core.crossfit import FEWEST_PER_FACE
+from dice_core.interval import FEWEST_PARTS, independent, intervals
+from dice_core.policy import Policy
+from dice_core.rows import SCHEMA, SCORE_DIRECTIONS, Status
+from dice_core.threshold import Confusion
 from jobs import folder, parquet, parts, storage
 from jobs.errors import Refusal
+from jobs.expected import check, foresee
+from jobs.labelled import Labelled, read_labelled
 
 DEFAULT_SCORE = "defect_score"
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """The rows that have scores and a label: arrays of (N,).
+class Limits:
+    """The threshold of a score column: in general, and for each face, (F,), in the order of the bank's."""
 
-    Attributes
-    ----------
-    bad
-        Which are labelled defective.
-    unknown
-        Which show a part of unknown kind; they count as anomalies whatever they score.
-    seen
-        Which are, byte for byte, images that taught the model.
-    face
-        Number of the predicted face in `Bank.faces`.
-    group
-        Number of the run of consecutive frames.
-    scores
-        Per score column, turned so that the higher is the worse.
-    """
-
-    bad: npt.NDArray[np.bool_]
-    unknown: npt.NDArray[np.bool_]
-    seen: npt.NDArray[np.bool_]
-    face: npt.NDArray[np.int64]
-    group: npt.NDArray[np.int64]
-    scores: dict[str, npt.NDArray[np.float32]]
-
-    @cached_property
-    def sweeps(self) -> dict[str, Sweep]:
-        """Every column's sweep; unknown parts rank above all."""
-        return {
-            column: Sweep.of(np.where(self.unknown, np.float32(np.inf), scores), self.bad)
-            for column, scores in self.scores.items()
-        }
+    threshold: float
+    faces: npt.NDArray[np.float64]
 
 
-def evaluate(out: str, score: str = DEFAULT_SCORE, policy: Policy | None = None) -> dict[str, Any]:
+def evaluate(
+    out: str,
+    score: str = DEFAULT_SCORE,
+    policy: Policy | None = None,
+    *,
+    prevalence: float | None = None,
+    per_face: bool = False,
+) -> dict[str, Any]:
     """Evaluate the rows of a job folder.
 
     Parameters
@@ -69,6 +49,10 @@ def evaluate(out: str, score: str = DEFAULT_SCORE, policy: Policy | None = None)
         The score column that the top level tells of.
     policy
         What to choose that column's threshold for from these rows; by default the model's own threshold.
+    prevalence
+        Share of the parts to come that are defective; by default what the model was fitted for, if anything.
+    per_face
+        Whether the policy is to choose for each face with enough labelled good rows on its own.
 
     Returns
     -------
@@ -78,25 +62,33 @@ def evaluate(out: str, score: str = DEFAULT_SCORE, policy: Policy | None = None)
     Raises
     ------
     Refusal
-        Where there is no job in the folder, a part of it is damaged, or there is no such column.
+        Where there is no job in the folder, a part of it is damaged, there is no such column, or the policy
+        cannot be kept.
     """
     if score not in SCORE_DIRECTIONS:
         raise Refusal(f"--score {score}: no score column: give one of {', '.join(SCORE_DIRECTIONS)}")
+    if per_face and policy is None:
+        raise Refusal("--per-face: says how a what-if is chosen: give --threshold too")
     bank = read_model(out)
+    prevalence = bank.prevalence if prevalence is None else prevalence
+    check(policy, prevalence)
     rows = open_rows(out)
     try:
-        counts, labelled = _count(rows), _read_labelled(rows, bank)
+        counts, labelled = _count(rows), read_labelled(rows, bank)
     except (OSError, pa.ArrowException) as error:
         raise Refusal(f"{out}: {error}: verify names the parts that are damaged") from error
-    threshold = float(np.float32(bank.thresholds[score]))
-    if policy is not None:
-        threshold = _choose(labelled, score, policy)
-    comparison = {
-        column: _judge(labelled, column, float(np.float32(bank.thresholds[column])))
+    known = {
+        column: Limits(
+            float(np.float32(bank.thresholds[column])), bank.limits(column).astype(np.float32).astype(float)
+        )
         for column in SCORE_DIRECTIONS
     }
-    chosen = _judge(labelled, score, threshold)
-    called = _called(labelled, score, threshold)
+    limits = known[score]
+    if policy is not None:
+        limits = _choose(labelled, score, policy, prevalence, len(bank.faces), per_face=per_face)
+    comparison = {column: _judge(labelled, column, known[column]) for column in SCORE_DIRECTIONS}
+    chosen = _judge(labelled, score, limits)
+    called = _called(labelled, score, limits)
     return {
         **counts,
         "unlabelled": counts["images"] - counts["rejected"] - len(labelled.bad),
@@ -107,7 +99,13 @@ def evaluate(out: str, score: str = DEFAULT_SCORE, policy: Policy | None = None)
         "independent_parts": len(np.unique(labelled.group)),
         "seen": int(labelled.seen.sum()),
         "f1_unseen": _unseen(labelled, called),
-        "per_face": _per_face(labelled, called, bank),
+        "expected": foresee(
+            beyond=_beyond(labelled, score, limits),
+            labelled=labelled,
+            stored=bank.expected.get(score) if policy is None else None,
+            prevalence=prevalence,
+        ),
+        "per_face": _per_face(labelled, called, bank, limits),
         "intervals": _intervals(labelled, called),
         "comparison": comparison,
     }
@@ -158,82 +156,45 @@ def _count(rows: ds.Dataset) -> dict[str, int]:
     return {"images": ok + rejected, "rejected": rejected, "ignored": count(Status.IGNORED)}
 
 
-def _read_labelled(rows: ds.Dataset, bank: Bank) -> Labelled:
-    """Read the columns that are needed, a batch at a time, and keep numbers only."""
-    faces = [face.name for face in bank.faces]
-    known = pa.array([*faces, *bank.anomaly_labels])
-    wanted = (ds.field("status") == Status.OK.value) & pc.is_in(ds.field("label"), known)
-    columns = ["archive", "index", "label", "verdict", "face", "content_hash", *SCORE_DIRECTIONS]
-    pieces: list[Labelled] = []
-    archives: dict[str, int] = {}
-    for batch in rows.to_batches(columns=columns, filter=wanted):
-        if not batch.num_rows:
-            continue
-        label = batch["label"]
-        lots = np.array([archives.setdefault(name, len(archives)) for name in batch["archive"].to_pylist()])
-        names = {name: number for number, name in enumerate([*faces, *bank.anomaly_labels])}
-        labels = np.array([names[name] for name in label.to_pylist()])
-        run = batch["index"].to_numpy() // RUN_LENGTH
-        pieces.append(
-            Labelled(
-                bad=labels >= len(faces),
-                unknown=pc.equal(batch["verdict"], Verdict.UNKNOWN_PART.value).to_numpy(zero_copy_only=False),
-                seen=np.array(
-                    [content in bank.taught for content in batch["content_hash"].to_pylist()], bool
-                ),
-                face=pc.index_in(batch["face"], pa.array(faces))
-                .to_numpy(zero_copy_only=False)
-                .astype(np.int64),
-                # One number for archive, label and run: frames of one part follow each other in one folder.
-                group=(lots.astype(np.int64) << 44) + (labels.astype(np.int64) << 34) + run,
-                scores={
-                    column: direction * batch[column].to_numpy(zero_copy_only=False)
-                    for column, direction in SCORE_DIRECTIONS.items()
-                },
-            )
-        )
-    return _join(pieces)
-
-
-def _join(pieces: list[Labelled]) -> Labelled:
-    def put(name: str, dtype: type) -> npt.NDArray[Any]:
-        return np.concatenate([np.empty(0, dtype), *(getattr(piece, name) for piece in pieces)])
-
-    return Labelled(
-        bad=put("bad", np.bool_),
-        unknown=put("unknown", np.bool_),
-        seen=put("seen", np.bool_),
-        face=put("face", np.int64),
-        group=put("group", np.int64),
-        scores={
-            column: np.concatenate([np.empty(0, np.float32), *(piece.scores[column] for piece in pieces)])
-            for column in SCORE_DIRECTIONS
-        },
-    )
-
-
-def _choose(labelled: Labelled, score: str, policy: Policy) -> float:
-    scores = labelled.scores[score]
-    turned = -1 if SCORE_DIRECTIONS[score] < 0 and policy.name == "value" else 1
+def _choose(
+    labelled: Labelled, score: str, policy: Policy, prevalence: float | None, faces: int, *, per_face: bool
+) -> Limits:
+    scores, direction = labelled.scores[score], SCORE_DIRECTIONS[score]
+    if policy.name == "value":
+        value = policy.value or 0.0
+        return Limits(value, np.full(faces, value))
+    good, bad = ~labelled.bad, labelled.bad
     try:
-        chosen = policy.choose(scores[~labelled.bad], scores[labelled.bad])
+        chosen = policy.choose(scores[good], scores[bad], prevalence)
+        own = np.full(faces, chosen)
+        for face in range(faces) if per_face else ():
+            mine = labelled.face == face
+            if np.count_nonzero(good & mine) >= FEWEST_PER_FACE:
+                # As fit does: a face without a known defect borrows those of all.
+                known = scores[bad & mine] if (bad & mine).any() else scores[bad]
+                own[face] = policy.choose(scores[good & mine], known, prevalence)
     except ValueError as error:
         raise Refusal(f"--threshold {policy}: {error}: label some images, or give value=X") from error
-    return SCORE_DIRECTIONS[score] * chosen * turned
+    return Limits(direction * chosen, direction * own)
 
 
-def _called(labelled: Labelled, column: str, threshold: float) -> npt.NDArray[np.bool_]:
-    limit = np.float32(SCORE_DIRECTIONS[column] * threshold)
-    return np.asarray((labelled.scores[column] >= limit) | labelled.unknown)
+def _beyond(labelled: Labelled, column: str, limits: Limits) -> npt.NDArray[np.float32]:
+    """How far each score is beyond its face's threshold, (N,): from 0 up it is called."""
+    own = (SCORE_DIRECTIONS[column] * limits.faces).astype(np.float32)
+    return np.asarray(labelled.scores[column] - own[labelled.face])
 
 
-def _judge(labelled: Labelled, column: str, threshold: float) -> dict[str, Any]:
-    """Judge one column at a threshold, and at its best."""
-    confusion = Confusion.of(labelled.bad, _called(labelled, column, threshold))
+def _called(labelled: Labelled, column: str, limits: Limits) -> npt.NDArray[np.bool_]:
+    return np.asarray((_beyond(labelled, column, limits) >= 0) | labelled.unknown)
+
+
+def _judge(labelled: Labelled, column: str, limits: Limits) -> dict[str, Any]:
+    """Judge one column at its thresholds, and at its best."""
+    confusion = Confusion.of(labelled.bad, _called(labelled, column, limits))
     sweep = labelled.sweeps[column]
     best = sweep.best()
     return {
-        "threshold": threshold,
+        "threshold": limits.threshold,
         **_told(confusion),
         "f1_normal": confusion.f1_normal,
         "f1_best": best[1] if best else None,
@@ -259,19 +220,22 @@ def _unseen(labelled: Labelled, called: npt.NDArray[np.bool_]) -> float | None:
     return Confusion.of(labelled.bad[~labelled.seen], called[~labelled.seen]).f1
 
 
-def _per_face(labelled: Labelled, called: npt.NDArray[np.bool_], bank: Bank) -> dict[str, Any]:
+def _per_face(
+    labelled: Labelled, called: npt.NDArray[np.bool_], bank: Bank, limits: Limits
+) -> dict[str, Any]:
     told = {}
     for number, face in enumerate(bank.faces):
         own = labelled.face == number
         told[face.name] = {
             "images": int(own.sum()),
+            "threshold": float(limits.faces[number]),
             **_told(Confusion.of(labelled.bad[own], called[own])),
         }
     return told
 
 
 def _intervals(labelled: Labelled, called: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    bounds = intervals(labelled.bad, called, labelled.group, np.random.default_rng(0))
-    given = all(bounds.values())
-    why = f"fewer than {FEWEST_PARTS} runs of frames of good or of defective parts"
-    return {**bounds, "level": 0.95, "over": "runs of consecutive frames", "note": None if given else why}
+    group, over = independent(labelled.bad, labelled.lot, labelled.group)
+    bounds = intervals(labelled.bad, called, group, np.random.default_rng(0))
+    why = f"fewer than {FEWEST_PARTS} {over} with good or with defective parts"
+    return {**bounds, "level": 0.95, "over": over.value, "note": None if all(bounds.values()) else why}

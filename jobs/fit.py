@@ -1,19 +1,29 @@
 """The job ``fit``: good images (and bad ones) in, a template bank with its thresholds out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
 
 from dice_core.bank import Bank
-from dice_core.crossfit import CrossFit, choose_thresholds, cross_fit, ncc_floor
+from dice_core.crossfit import (
+    CrossFit,
+    choose_face_thresholds,
+    choose_thresholds,
+    cross_fit,
+    expect,
+    ncc_floor,
+)
 from dice_core.learn import Learning, learn
+from dice_core.policy import Policy
 from dice_core.rows import Reason
-from dice_core.threshold import Confusion, Policy
+from dice_core.sample import runs_of
+from dice_core.threshold import Confusion
 from jobs import storage
 from jobs.errors import Refusal
+from jobs.expected import check
 from jobs.reader import Limits
 from jobs.teaching import DECLARED_BAD, SMALLEST_SIDE, Sources, Teaching, collect
 
@@ -40,6 +50,9 @@ class FitSettings:
     model: str
     size: int | None = None
     threshold: Policy = field(default_factory=Policy)
+    prevalence: float | None = None
+    """Share of the parts to come that are defective; None where nobody knows."""
+    per_face: bool = False
     threads: int = 1
     memory: int | None = None
     """Bytes that may be taken; None where nobody knows."""
@@ -51,6 +64,7 @@ class FitSettings:
         least, most = _SIZES
         if self.size is not None and not least <= self.size <= most:
             raise Refusal(f"--size {self.size}: give a number of pixels from {least} to {most}")
+        check(self.threshold, self.prevalence)
 
 
 @dataclass(frozen=True)
@@ -103,14 +117,32 @@ def fit(settings: FitSettings, say: Say = lambda line: None) -> FitResult:
         faces=tuple(lesson.face for lesson in lessons),
         anomaly_labels=_anomaly_labels(settings.sources, teaching),
         ncc_floor=ncc_floor(crossfit),
-        thresholds=choose_thresholds(crossfit, settings.threshold),
+        thresholds={},
         taught=frozenset(
             content for sample in (*teaching.good.values(), teaching.bad) for content in sample.hashes
         ),
     )
+    bank = _set_thresholds(bank, settings, teaching, crossfit)
     with storage.writing(settings.model) as stream:
         bank.write(stream)
     return _judge(bank, teaching, crossfit)
+
+
+def _set_thresholds(bank: Bank, settings: FitSettings, teaching: Teaching, crossfit: CrossFit) -> Bank:
+    """Choose the thresholds, and foresee what they will do."""
+    policy, prevalence = settings.threshold, settings.prevalence
+    try:
+        bank = replace(
+            bank,
+            thresholds=choose_thresholds(crossfit, policy, prevalence),
+            face_thresholds=choose_face_thresholds(crossfit, policy, prevalence) if settings.per_face else {},
+            policy=str(policy),
+            prevalence=prevalence,
+        )
+    except ValueError as error:
+        raise Refusal(f"--threshold {policy}: {error}") from error
+    expected = expect(crossfit, bank, runs_of(teaching.good.values()), teaching.bad.runs)
+    return replace(bank, expected=expected)
 
 
 def _check_target(model: str) -> None:
@@ -186,7 +218,9 @@ def _judge(bank: Bank, teaching: Teaching, crossfit: CrossFit) -> FitResult:
     face, ncc, defect_score = (
         np.concatenate([crossfit.good[name], crossfit.bad[name]]) for name in ("face", "ncc", "defect_score")
     )
-    called = (defect_score >= np.float32(bank.thresholds["defect_score"])) | (ncc < bank.ncc_floor)
+    number = {known.name: at for at, known in enumerate(bank.faces)}
+    limits = bank.limits("defect_score").astype(np.float32)[[number[name] for name in face.tolist()]]
+    called = (defect_score >= limits) | (ncc < bank.ncc_floor)
 
     def report(name: str, own: npt.NDArray[np.bool_], components: int) -> FaceReport:
         # A photograph that was there twice counts twice, as it will in the rows.

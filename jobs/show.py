@@ -8,8 +8,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dice_core.bank import Bank
 from jobs.demo import DemoResult
 from jobs.errors import ExitCode
+from jobs.evaluate import DEFAULT_SCORE
+from jobs.expected import told
 from jobs.fit import FaceReport, FitResult
 from jobs.score import ScoreResult
 from jobs.text import plain
@@ -47,6 +50,7 @@ def fitted(result: FitResult, model: str) -> RenderableType:
         f"thresholds: {', '.join(f'{column} {value:.4g}' for column, value in bank.thresholds.items())}",
         f"parts of unknown kind: NCC under {bank.ncc_floor:.3f}",
         "Errors, precision, recall and F1 are of the training images, each judged by a bank without it.",
+        *_stored(bank),
         f"model: {model}",
     ]
     few = [f"{face.name} ({face.images})" for face in bank.faces if face.images < FEW_IMAGES]
@@ -57,6 +61,54 @@ def fitted(result: FitResult, model: str) -> RenderableType:
             "The good images differ too much to tell parts of unknown kind: is there more than one class?"
         )
     return Group(table, *_lines(lines))
+
+
+def _stored(bank: Bank) -> list[str]:
+    lines = []
+    if bank.face_thresholds:
+        own = ", ".join(
+            f"{face} {thresholds['defect_score']:.4g}" for face, thresholds in bank.face_thresholds.items()
+        )
+        lines.append(f"defect_score thresholds of faces: {own}")
+    if DEFAULT_SCORE in bank.expected:
+        lines += expected(told(bank.expected[DEFAULT_SCORE], "fit", bank.prevalence))
+    return lines
+
+
+def expected(evaluation: Mapping[str, Any] | None) -> list[str]:
+    """Tell what alarms to expect in service, and how much the figure rests on."""
+    if evaluation is None:
+        return ["no expectation of false alarms: no labelled good image that the model has not seen"]
+    most = evaluation["alarms_per_million_bounds"][1]
+    rests = f"{evaluation['good']:,} good images in {evaluation['good_parts']:,} runs"
+    alarms = (
+        f"expected false alarms: {_figure(evaluation['alarms_per_million'])} per million good images, "
+        f"at most {_figure(most)} (95 %)"
+    )
+    if evaluation["extrapolated"]:
+        supported = _figure(evaluation["supported_per_million"])
+        alarms += f", EXTRAPOLATED: {rests} support no rate under {supported}"
+    else:
+        alarms += f", from {rests}"
+    if evaluation["from"] == "model":
+        alarms += ", as fit measured it"
+    lines = [alarms]
+    if evaluation["precision"] is not None:
+        low, high = evaluation["precision_bounds"]
+        recall, least = evaluation["recall"], evaluation["recall_bounds"][0]
+        lines.append(
+            f"at a prevalence of {evaluation['prevalence']:.4g}: precision {evaluation['precision']:.2%} "
+            f"({low:.2%} to {high:.2%}), with recall {recall:.2%}, at least {least:.2%}, "
+            f"from {evaluation['bad']:,} defective images in {evaluation['bad_parts']:,} runs"
+        )
+    elif evaluation["prevalence"] is not None:
+        lines.append("no precision: no labelled defective image to measure the recall on")
+    return lines
+
+
+def _figure(value: float) -> str:
+    """Write a number of alarms, to three digits at most under a thousand."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits
 
 
 def _face_row(report: FaceReport) -> Iterable[str]:
@@ -136,7 +188,7 @@ def evaluated(evaluation: Mapping[str, Any], *, compare: bool, faces: bool = Tru
     if evaluation["prevalence"] is None:
         parts.append(Text("no labelled images: nothing to compare the verdicts with"))
         return Group(*parts)
-    parts += _lines(headline(evaluation))
+    parts += _lines([*headline(evaluation), *expected(evaluation["expected"])])
     if faces:
         parts.append(_confusion_table("face", evaluation["per_face"]))
     if note := evaluation["intervals"]["note"]:
@@ -152,11 +204,12 @@ _COUNTS = ("tp", "fp", "fn", "tn")
 
 def _confusion_table(first: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
     return _table(
-        (first, "images", *_COUNTS, "precision", "recall", "F1"),
+        (first, "images", "threshold", *_COUNTS, "precision", "recall", "F1"),
         (
             (
                 name,
                 str(row["images"]),
+                f"{row['threshold']:.4g}",
                 *(str(row[key]) for key in _COUNTS),
                 *(number(row[key]) for key in _RATIOS),
             )

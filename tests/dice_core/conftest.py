@@ -9,9 +9,9 @@ from dice_core.bank import Bank, Face
 from dice_core.crossfit import choose_thresholds, cross_fit, ncc_floor
 from dice_core.exposure import Exposure
 from dice_core.learn import Learning, learn
+from dice_core.policy import Policy
 from dice_core.rows import SCORE_DIRECTIONS
 from dice_core.sample import Sample
-from dice_core.threshold import Policy
 
 SIDE = 32
 

@@ -8,7 +8,8 @@ from dice_core.crossfit import HIGHEST_FLOOR, CrossFit, choose_thresholds, cross
 from dice_core.learn import learn
 from dice_core.rows import SCORE_DIRECTIONS
 from dice_core.score import Scorer
-from dice_core.threshold import Policy, tail_threshold
+from dice_core.policy import Policy
+from dice_core.tail import Tail
 
 
 def columns(values, direction=1):
@@ -117,7 +118,7 @@ def test_a_threshold_lies_between_good_and_bad_where_they_separate(column):
     found = direction * choose_thresholds(crossfit_of(good, [8, 9], good * 4), Policy())[column]
     assert 2 < found <= 8
     near = direction * choose_thresholds(crossfit_of(good, [800, 900]), Policy())[column]
-    assert near == pytest.approx(tail_threshold(good.astype(np.float32).astype(float), 0.001))
+    assert near == pytest.approx(Tail.fit(good.astype(np.float32).astype(float)).threshold(0.001))
     assert 2 < near < 3
 
 
@@ -125,7 +126,7 @@ def test_a_threshold_lies_between_good_and_bad_where_they_separate(column):
 def test_without_bad_images_the_tail_of_other_light_and_pose_decides(column):
     good = np.linspace(1, 2, 50).astype(np.float32)
     found = SCORE_DIRECTIONS[column] * choose_thresholds(crossfit_of(good, [], good * 2), Policy())[column]
-    assert found == pytest.approx(tail_threshold(good.astype(float) * 2, 0.001))
+    assert found == pytest.approx(Tail.fit(good.astype(float) * 2).threshold(0.001))
     assert found > 4
 
 

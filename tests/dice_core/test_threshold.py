@@ -1,4 +1,3 @@
-import itertools
 import math
 
 import numpy as np
@@ -6,13 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dice_core.threshold import Confusion, Policy, Sweep, tail_threshold
+from dice_core.threshold import Confusion, Sweep
 
 counts = st.integers(0, 50)
 confusions = st.builds(Confusion, counts, counts, counts, counts)
 scores = st.sampled_from([-math.inf, -2.5, -1.0, 0.0, 1e-300, 0.5, 1.0, 1.5, 7.0, 1e300, math.inf])
 labelled = st.lists(st.tuples(scores, st.booleans()), max_size=25)
-GOOD = np.arange(1.0, 101.0)
 
 
 def apart(rows):
@@ -133,118 +131,3 @@ def test_the_middle_is_far_from_its_neighbours(values, expected):
     assert Sweep.of(np.array(values, float), np.array([True, False])).middle(0) == pytest.approx(
         expected, abs=0
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "policy"),
-    [
-        ("f1", Policy("f1", None)),
-        ("recall=1", Policy("recall", 1)),
-        ("recall=0.995", Policy("recall", 0.995)),
-        ("fpr=0", Policy("fpr", 0)),
-        ("fpr=1e-3", Policy("fpr", 0.001)),
-        ("quantile=0.5", Policy("quantile", 0.5)),
-        ("value=-12.5", Policy("value", -12.5)),
-        ("value=0", Policy("value", 0)),
-    ],
-)
-def test_a_policy_reads_and_says_the_same_again(text, policy):
-    assert Policy.parse(text) == policy
-    assert Policy.parse(str(policy)) == policy
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "F1",
-        "f1=0.5",
-        "f2",
-        "recall",
-        "recall=",
-        "recall=x",
-        "recall=1.01",
-        "recall=-0.1",
-        "recall=nan",
-        "fpr=2",
-        "fpr=inf",
-        "quantile=1.5",
-        "value",
-        "value=nan",
-        "value=inf",
-        "=1",
-        "recall==1",
-        "0.5",
-    ],
-)
-def test_what_is_no_policy_is_refused_by_name(text):
-    with pytest.raises(ValueError) as refused:
-        Policy.parse(text)
-    assert repr(text) in str(refused.value)
-
-
-@settings(max_examples=100)
-@given(labelled.filter(lambda rows: len({row[1] for row in rows}) == 2), st.floats(0, 1))
-def test_recall_has_the_fewest_false_alarms_with_at_least_that_recall(rows, recall):
-    values, bad = apart(rows)
-    confusion = called_at(rows, Policy("recall", recall).choose(values[~bad], values[bad]))
-    assert confusion.recall >= recall
-    enough = [other for value in values if (other := called_at(rows, value)).recall >= recall]
-    assert confusion.fp == min(other.fp for other in enough)
-    assert called_at(rows, Policy("recall", 1.0).choose(values[~bad], values[bad])).fn == 0
-
-
-@pytest.mark.parametrize("caught", range(1, 101))
-def test_recall_asks_for_no_anomaly_more_than_it_says(caught):
-    bad = GOOD + 100
-    assert (bad >= Policy("recall", caught / 100).choose(GOOD, bad)).sum() == caught
-
-
-def test_f1_lies_between_what_is_separate_and_is_the_best_otherwise(rng):
-    assert 100 < Policy().choose(GOOD, GOOD + 200) <= 201
-    good, bad = rng.normal(0, 1, 300), rng.normal(2, 1, 60)
-    threshold = Policy().choose(good, bad)
-    rows = [(value, False) for value in good] + [(value, True) for value in bad]
-    assert called_at(rows, threshold).f1 == pytest.approx(swept(rows).best()[1])
-
-
-@pytest.mark.parametrize("rate", [0.05, 0.1, 0.5, 1.0])
-def test_fpr_calls_about_that_share_of_the_good(rate):
-    assert (Policy("fpr", rate).choose(GOOD, GOOD) <= GOOD).mean() == pytest.approx(rate, abs=0.01)
-
-
-def test_quantile_and_value_are_what_they_say():
-    assert Policy("quantile", 0.5).choose(GOOD, GOOD) == 50.5
-    assert Policy("quantile", 0.0).choose(GOOD, GOOD) == 1
-    assert Policy("value", -3.5).choose(np.empty(0), np.empty(0)) == -3.5
-
-
-@pytest.mark.parametrize(
-    "policy", [Policy(), Policy("recall", 0.9), Policy("fpr", 0.1), Policy("quantile", 0.9)]
-)
-def test_without_good_scores_there_is_nothing_to_choose_from(policy):
-    with pytest.raises(ValueError, match="good"):
-        policy.choose(np.empty(0), GOOD)
-
-
-@pytest.mark.parametrize("policy", [Policy(), Policy("recall", 1.0)])
-def test_without_defective_scores_the_threshold_is_beyond_the_good(policy):
-    assert policy.choose(GOOD, np.empty(0)) == tail_threshold(GOOD, 0.001) > 100
-
-
-@settings(max_examples=50)
-@given(st.integers(0, 1000), st.integers(1, 300), st.lists(st.floats(1e-6, 1), min_size=2, max_size=8))
-def test_a_lower_rate_never_has_a_lower_tail_threshold(seed, count, rates):
-    good = np.random.default_rng(seed).exponential(size=count).round(1)
-    found = [tail_threshold(good, rate) for rate in sorted(rates)]
-    assert all(low >= high - 1e-12 for low, high in itertools.pairwise(found))
-
-
-@pytest.mark.parametrize("rate", [0.01, 0.001, 0.0001])
-def test_the_tail_of_exponential_scores_is_carried_on(rate):
-    good = np.random.default_rng(3).exponential(2, 4000)
-    assert tail_threshold(good, rate) == pytest.approx(-2 * math.log(rate), rel=0.1)
-
-
-def test_constant_scores_have_their_value_as_tail():
-    assert [tail_threshold(np.full(30, 2.5), rate) for rate in (0, 0.001, 0.5)] == [2.5] * 3

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import samples
 
+from dice_core.policy import Policy
 from dice_core.rows import SCORE_DIRECTIONS
-from dice_core.threshold import Policy
 from jobs.config import ScoreSettings
 from jobs.errors import Refusal
 from jobs.evaluate import evaluate, read_model

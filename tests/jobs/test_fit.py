@@ -9,9 +9,9 @@ import samples
 
 from dice_core.bank import Bank
 from dice_core.decode import decode
+from dice_core.policy import Policy
 from dice_core.rows import SCORE_DIRECTIONS, Reason
 from dice_core.score import Scorer
-from dice_core.threshold import Policy
 from jobs.errors import Refusal
 from jobs.fit import FitSettings, fit
 from jobs.teaching import Sources
