@@ -15,6 +15,7 @@ from numpy.lib import format as npy
 
 from dice_core.expectation import Expectation
 from dice_core.exposure import Exposure
+from dice_core.policy import Policy
 from dice_core.rows import SCORE_DIRECTIONS
 
 FORMAT = "dice-inspect template bank"
@@ -241,7 +242,7 @@ def _optional(head: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "face_thresholds": face_thresholds,
         "expected": {column: Expectation.read(told) for column, told in expected.items()},
-        "policy": str(head.get("policy", "f1")),
+        "policy": str(Policy.parse(head.get("policy", "f1"))),
         "prevalence": prevalence,
     }
 

@@ -70,6 +70,7 @@ class Expectation:
             return None
         groups = len(np.unique(good_groups))
         strange = float(unknown.mean())
+        # Where none was taken for unknown none is expected: the floor lies far beneath what good parts reach.
         low, high = share_bounds(strange, groups) if strange else (0.0, 0.0)
         rate = least = most = 0.0
         if not unknown.all():

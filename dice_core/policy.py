@@ -72,6 +72,8 @@ class Policy:
             raise ValueError(f"{text!r}: a cost is over 0")
         if self.name == "budget" and not 0 < value < against:
             raise ValueError(f"{text!r}: the alarms are over 0 and fewer than the images")
+        if self.name == "value" and abs(value) > float(np.finfo(np.float32).max):
+            raise ValueError(f"{text!r}: {value:g} is beyond what a score in single precision can be")
         if (self.name, value) in (("fpr", 0), ("quantile", 1)):
             raise ValueError(f"{text!r}: no threshold rules out every false alarm: allow a small share")
 

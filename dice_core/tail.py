@@ -62,7 +62,7 @@ class Tail:
     falling
         The scores, falling, (N,).
     start
-        Where the fitted tail begins, between two scores.
+        Where the fitted tail begins, between two scores; just above them where all are equal.
     share
         Share of the scores above the start, over 0.
     scale, shape
@@ -105,11 +105,12 @@ class Tail:
         falling = np.asarray(good, np.float64)[order]
         own = np.arange(len(good)) if groups is None else np.asarray(groups)[order]
         above = _cut(falling)
-        start = float(falling[above - 1] + falling[above]) / 2 if above else float(falling[0])
-        # From the score beneath, not from the middle: the mean excess would come out low by half a gap.
-        excesses = falling[:above] - falling[min(above, len(falling) - 1)]
-        finest = _FINEST * max(abs(start), float(np.finfo(np.float32).tiny))
-        scale, shape = _fit_excesses(excesses) if above else (finest, 0.0)
+        scale, shape = 0.0, 0.0
+        if above:
+            # From the score beneath, not from the middle: the mean excess would come out low by half a gap.
+            scale, shape = _fit_excesses(falling[:above] - falling[above])
+        finest = _FINEST * max(abs(float(falling[above])), float(np.finfo(np.float32).tiny))
+        start = float(falling[above - 1] + falling[above]) / 2 if above else float(falling[0]) + finest
         return cls(
             falling,
             start,
@@ -124,7 +125,7 @@ class Tail:
     def rate(self, threshold: float) -> float:
         """Estimate the share of good images, 0..1, at or above a threshold."""
         if threshold <= self.start:
-            return self._counted(threshold)
+            return max(self._counted(threshold), self.share)
         return self.share * _survival(threshold - self.start, self.scale, self.shape)
 
     def threshold(self, rate: float) -> float:
@@ -155,16 +156,12 @@ class Tail:
             return float(self.falling[0]) + self.scale
         return float(self.falling[called - 1] + self.falling[called]) / 2
 
-    def extrapolated(self, rate: float) -> bool:
-        """Tell whether a rate is lower than the independent groups support: one in all of them."""
-        return rate < 1 / self.groups
-
     def upper(self, threshold: float) -> float:
         """Bound the rate at a threshold from above, at 95 %."""
         counted = self._counted(threshold)
         exact = share_bounds(counted, self.groups)[1]
         if threshold <= self.start or self._region is None:
-            return exact
+            return max(exact, self.rate(threshold))
         # Where the tail is but carried on, it may not promise less than what was counted.
         carried = max(self._extreme(threshold, highest=True), counted)
         return max(min(exact, carried), self.rate(threshold))
@@ -216,9 +213,7 @@ class _Region:
         width = min(4.0, max(0.6, 5 / math.sqrt(weight * len(excesses))))
         shapes = np.linspace(STEEPEST, HEAVIEST, 41)
         scales = mean * np.exp(np.linspace(-width, width, 81))
-        fits = -np.array(
-            [[_misfit(excesses, scale, shape, weight, DOUBTED_SHAPE) for scale in scales] for shape in shapes]
-        )
+        fits = -np.array([_misfit(excesses, scales, shape, weight, DOUBTED_SHAPE) for shape in shapes])
         freedom = max(weight * len(excesses) - 1, 1.0)
         slack = fits - fits.max() + float(stats.t.ppf(LEVEL, freedom)) ** 2 / 2
         inside = slack >= 0
@@ -259,7 +254,7 @@ def _fit_excesses(excesses: npt.NDArray[np.float64]) -> tuple[float, float]:
     if len(excesses) < FEWEST_FOR_SHAPE:
         return mean, 0.0
     found: Any = optimize.minimize(
-        lambda at: _misfit(excesses, mean * math.exp(at[0]), at[1], 1.0, LIKELIEST_SHAPE),
+        lambda at: _misfit(excesses, mean * np.exp(at[:1]), at[1], 1.0, LIKELIEST_SHAPE)[0],
         (0.0, 0.0),
         method="Nelder-Mead",
         bounds=((-3, 3), (STEEPEST, HEAVIEST)),
@@ -269,16 +264,25 @@ def _fit_excesses(excesses: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _misfit(
-    excesses: npt.NDArray[np.float64], scale: float, shape: float, weight: float, believed: float
-) -> float:
-    """Give the negative log likelihood of a generalised Pareto tail, with what is believed of its shape."""
+    excesses: npt.NDArray[np.float64],
+    scale: npt.NDArray[np.float64],
+    shape: float,
+    weight: float,
+    believed: float,
+) -> npt.NDArray[np.float64]:
+    """Give the negative log likelihoods of generalised Pareto tails, with what is believed of their shape.
+
+    One for each of some scales; infinite where an excess is beyond the tail's end.
+    """
     penalty = ((shape - believed) / SHAPE_SPREAD) ** 2 / 2
+    relative = excesses / scale[..., None]
     if abs(shape) < _EXPONENTIAL:
-        return weight * float(len(excesses) * math.log(scale) + excesses.sum() / scale) + penalty
-    inner = 1 + excesses * (shape / scale)
-    if inner.min() <= 0:
-        return math.inf
-    return weight * float(len(excesses) * math.log(scale) + (1 + 1 / shape) * np.log(inner).sum()) + penalty
+        lost = relative.sum(axis=-1)
+    else:
+        inner = 1 + shape * relative
+        lost = (1 + 1 / shape) * np.log(np.maximum(inner, np.finfo(float).tiny)).sum(axis=-1)
+        lost = np.where(inner.min(axis=-1) > 0, lost, np.inf)
+    return np.asarray(weight * (len(excesses) * np.log(scale) + lost) + penalty)
 
 
 _EXPONENTIAL = 1e-6

@@ -3,13 +3,18 @@ import json
 import pickle
 import tracemalloc
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from dice_core.bank import Bank
+from dice_core.expectation import Estimate, Expectation
 from dice_core.rows import SCORE_DIRECTIONS
 
+EXPECTED = Expectation(500, 40, Estimate(0.001, 0.0, 0.08), 30, 5, Estimate(0.9, 0.55, 1.0))
+TOLD = EXPECTED.told()
+SECOND = ("face_thresholds", "expected", "policy", "prevalence")
 ARRAYS = ("mean", "part", "centre", "components", "spread_dark", "spread_bright")
 
 
@@ -89,6 +94,46 @@ def test_a_bank_reads_back_to_the_last_bit(make_bank):
             assert (back.dtype, back.shape) == (array.dtype, array.shape)
             assert back.tobytes() == array.tobytes()
     assert written(again) == written(bank)
+
+
+def second(make_bank, **changes):
+    """A bank with all that the second version knows."""
+    known = {
+        "face_thresholds": {"ß": {"ssim": 0.5, "defect_score": 3.25}},
+        "expected": {"ssim": EXPECTED, "defect_score": replace(EXPECTED, bad=0, bad_groups=0, recall=None)},
+        "policy": "cost=miss:50,alarm:1",
+        "prevalence": 0.0005,
+    }
+    return make_bank(**{**known, **changes})
+
+
+def test_what_the_second_version_knows_reads_back_too(make_bank):
+    bank = second(make_bank)
+    again = read(written(bank))
+    for name in SECOND:
+        assert getattr(again, name) == getattr(bank, name), name
+    assert written(again) == written(bank)
+    turned = {name: dict(reversed(getattr(bank, name).items())) for name in ("expected", "face_thresholds")}
+    assert written(second(make_bank, **turned)) == written(bank)
+
+
+def test_a_bank_of_the_first_version_is_read_without_what_it_did_not_know(make_bank):
+    bank = second(make_bank)
+    first = read(with_head(written(bank), version=1, **dict.fromkeys(SECOND, KeyError)))
+    assert (first.thresholds, first.taught) == (bank.thresholds, bank.taught)
+    assert {name: getattr(first, name) for name in SECOND} == {
+        "face_thresholds": {},
+        "expected": {},
+        "policy": "f1",
+        "prevalence": None,
+    }
+    assert first.limits("ssim").tolist() == [0.75, 0.75]
+
+
+def test_the_limit_of_a_face_is_its_own_or_that_of_all(make_bank):
+    bank = second(make_bank)
+    assert bank.limits("defect_score").tolist() == [4.1, 3.25]
+    assert bank.limits("ncc").tolist() == [0.75, 0.75]
 
 
 def test_equal_banks_give_equal_bytes(make_bank, make_face):
@@ -172,7 +217,8 @@ def test_a_pickle_in_a_member_is_never_run(tmp_path):
     ("changes", "message"),
     [
         ({"format": "something"}, "something"),
-        ({"version": 2}, "version 2"),
+        ({"version": 3}, "version 3"),
+        ({"version": "2"}, "version 2"),
         ({"version": KeyError}, "version"),
         ({"size": [12]}, "size"),
         ({"size": []}, "size"),
@@ -199,6 +245,21 @@ def test_a_pickle_in_a_member_is_never_run(tmp_path):
         ({"anomaly_labels": 3}, "no text"),
         ({"anomaly_labels": ["ano", 3]}, "no text"),
         ({"anomaly_labels": ["a"]}, "stands for two things"),
+        ({"face_thresholds": {"c": {"ssim": 0.5}}}, "no face"),
+        ({"face_thresholds": {"a": {"size": 0.5}}}, "no face or column"),
+        ({"face_thresholds": {"a": {"ssim": float("nan")}}}, "not a number"),
+        ({"face_thresholds": 3}, "no template bank"),
+        ({"expected": {"size": TOLD}}, "no face or column"),
+        ({"expected": {"ssim": {}}}, "no template bank"),
+        ({"expected": {"ssim": {**TOLD, "alarms": [0.1, 0.0]}}}, "no template bank"),
+        ({"expected": {"ssim": {**TOLD, "alarms": [0.1, 0.0, 1.5]}}}, "cannot be"),
+        ({"expected": {"ssim": {**TOLD, "recall": [float("nan"), 0.0, 1.0]}}}, "cannot be"),
+        ({"expected": {"ssim": {**TOLD, "good_groups": 0}}}, "cannot be"),
+        ({"prevalence": 0}, "prevalence is 0"),
+        ({"prevalence": float("nan")}, "prevalence is nan"),
+        ({"prevalence": "rare"}, "no template bank"),
+        ({"policy": "best"}, "no threshold policy"),
+        ({"policy": None}, "no template bank"),
     ],
 )
 def test_a_head_that_cannot_be_is_refused_with_a_reason(content, changes, message):

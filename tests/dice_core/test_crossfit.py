@@ -4,11 +4,21 @@ import numpy as np
 import pytest
 
 from dice_core.bank import Bank
-from dice_core.crossfit import HIGHEST_FLOOR, CrossFit, choose_thresholds, cross_fit, ncc_floor
+from dice_core.crossfit import (
+    FEWEST_PER_FACE,
+    HIGHEST_FLOOR,
+    CrossFit,
+    choose_face_thresholds,
+    choose_thresholds,
+    cross_fit,
+    expect,
+    ncc_floor,
+)
+from dice_core.expectation import Expectation
 from dice_core.learn import learn
+from dice_core.policy import Policy
 from dice_core.rows import SCORE_DIRECTIONS
 from dice_core.score import Scorer
-from dice_core.policy import Policy
 from dice_core.tail import Tail
 
 
@@ -149,3 +159,81 @@ def test_recall_and_fpr_follow_the_direction_of_their_column():
 
 def test_all_columns_have_a_threshold(crossfit):
     assert choose_thresholds(crossfit, Policy()).keys() == SCORE_DIRECTIONS.keys()
+
+
+# Faces
+
+
+def of_faces(values, faces):
+    return {**columns(values), "face": np.array(faces, object)}
+
+
+def two_faces(few=FEWEST_PER_FACE, bad=(("b", 90.0),)):
+    """A face whose good images score ten times as high as another's."""
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.exponential(size=100), 10 * rng.exponential(size=few)])
+    good = of_faces(values, ["a"] * 100 + ["b"] * few)
+    return CrossFit(good, good, of_faces([value for _, value in bad], [face for face, _ in bad]))
+
+
+@pytest.mark.parametrize("text", ["f1", "recall=1", "fpr=0.05", "quantile=0.9", "budget=5/100"])
+def test_each_face_chooses_from_its_own_images(text):
+    fit, policy = two_faces(bad=[("a", 30.0), ("b", 200.0)]), Policy.parse(text)
+    own = choose_face_thresholds(fit, policy)
+    assert own.keys() == {"a", "b"}
+    for face, thresholds in own.items():
+        mine = {
+            name: {column: values[stack["face"] == face] for column, values in stack.items()}
+            for name, stack in (("good", fit.good), ("shifted", fit.shifted), ("bad", fit.bad))
+        }
+        assert thresholds == choose_thresholds(CrossFit(**mine), policy)
+    assert 3 * own["a"]["defect_score"] < own["b"]["defect_score"]
+
+
+def test_a_face_without_a_known_defect_borrows_those_of_all():
+    fit = two_faces(bad=[("b", 9.0)])
+    policy = Policy("recall", 1.0)
+    own = choose_face_thresholds(fit, policy)
+    assert own["a"]["defect_score"] <= 9
+    none = choose_face_thresholds(two_faces(bad=[]), Policy())
+    assert none["a"]["defect_score"] > fit.good["defect_score"][:100].max()
+
+
+def test_a_face_with_few_good_images_goes_by_the_thresholds_of_all():
+    assert choose_face_thresholds(two_faces(FEWEST_PER_FACE - 1), Policy()).keys() == {"a"}
+
+
+# What is expected
+
+
+def test_what_is_expected_is_what_the_thresholds_of_the_faces_do(make_bank, make_face):
+    fit = two_faces(100, bad=[("a", 5.0), ("b", 5.0), ("b", 200.0)])
+    fit.good["ncc"][:] = fit.bad["ncc"][:] = 0.9
+    fit.good["ncc"][:4] = 0.1
+    bank = make_bank(
+        faces=(make_face("a"), make_face("b")),
+        thresholds={name: direction * 50.0 for name, direction in SCORE_DIRECTIONS.items()},
+        face_thresholds={"a": {"defect_score": 3.0}},
+        ncc_floor=0.5,
+    )
+    found = expect(fit, bank, np.arange(200) // 4, np.arange(3))
+    assert found.keys() == SCORE_DIRECTIONS.keys()
+    limits = np.repeat([3.0, 50.0], 100)
+    told = found["defect_score"]
+    assert told == Expectation.of(
+        fit.good["defect_score"].astype(float) - limits,
+        np.arange(200) < 4,
+        np.arange(200) // 4,
+        np.array([True, False, True]),
+        np.arange(3),
+    )
+    assert (told.good, told.good_groups, told.bad, told.recall.value) == (200, 50, 3, 2 / 3)
+    # Without thresholds of its own the face goes by that of all, in the column's direction.
+    assert found["ssim"].recall.value == 1 / 3
+
+
+def test_an_unknown_part_is_called_whatever_it_scores(make_bank, make_face):
+    fit = two_faces(bad=[("a", 0.0)] * 4)
+    fit.good["ncc"][:], fit.bad["ncc"][:] = 0.9, [0.1, 0.9, 0.9, 0.9]
+    bank = make_bank(faces=(make_face("a"), make_face("b")), thresholds=dict.fromkeys(SCORE_DIRECTIONS, 50.0))
+    assert expect(fit, bank, np.arange(150), np.arange(4))["defect_score"].recall.value == 0.25

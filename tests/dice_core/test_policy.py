@@ -56,7 +56,7 @@ def test_a_policy_reads_and_says_the_same_again(text, policy):
 @given(
     st.one_of(
         st.builds(Policy, st.sampled_from(["recall", "fpr", "quantile"]), numbers),
-        st.builds(Policy, st.just("value"), st.floats(allow_nan=False, allow_infinity=False)),
+        st.builds(Policy, st.just("value"), st.floats(-3e38, 3e38)),
         st.builds(Policy, st.just("cost"), positive, positive),
         st.builds(lambda share, images: Policy("budget", share * images, images), numbers, st.floats(1, 1e9)),
     )
@@ -75,7 +75,17 @@ def test_a_policy_is_written_plainly():
     [
         *("", "F1", "f1=0.5", "f1=", "f2", "=1", "0.5"),
         *("recall", "recall=", "recall=x", "recall=1.01", "recall=-0.1", "recall=nan", "recall==1"),
-        *("fpr=2", "fpr=inf", "fpr=0", "quantile=1.5", "quantile=1", "value", "value=nan", "value=inf"),
+        *(
+            "fpr=2",
+            "fpr=inf",
+            "fpr=0",
+            "quantile=1.5",
+            "quantile=1",
+            "value",
+            "value=nan",
+            "value=inf",
+            "value=1e39",
+        ),
         *("cost", "cost=50", "cost=miss:50", "cost=alarm:1,miss:50", "cost=miss:50,alarm:"),
         *("cost=miss:0,alarm:1", "cost=miss:1,alarm:-1", "cost=miss:inf,alarm:1", "cost=miss:nan,alarm:1"),
         *("budget", "budget=200", "budget=200/", "budget=/5", "budget=0/100", "budget=100/100"),
@@ -200,7 +210,8 @@ def test_costs_are_about_the_least_that_could_be(miss, prevalence):
     fresh_good, fresh_bad = rng.normal(0, 1, 400_000), rng.normal(3, 1, 400_000)
     found = cost(threshold, fresh_good, fresh_bad, miss, prevalence)
     least = min(cost(t, fresh_good, fresh_bad, miss, prevalence) for t in np.linspace(-2, 8, 200))
-    assert found <= 1.1 * least
+    # That fainter defects than the known are expected costs some false alarms, the more the dearer a miss is.
+    assert found <= 1.15 * least
 
 
 def test_a_dearer_miss_a_cheaper_alarm_and_a_higher_prevalence_lower_the_threshold():

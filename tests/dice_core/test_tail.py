@@ -173,13 +173,6 @@ def test_bounds_of_a_share_are_the_exact_ones(share, groups, expected):
     assert share_bounds(share, groups) == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_rate_is_extrapolated_under_one_in_all_groups():
-    good = drawn("normal", 0, 1200)
-    tail = Tail.fit(good, np.arange(1200) // 12)
-    assert (tail.groups, tail.extrapolated(0.0099), tail.extrapolated(0.01)) == (100, True, False)
-    assert not Tail.fit(good).extrapolated(0.001)
-
-
 # Edges
 
 
@@ -210,6 +203,14 @@ def test_nothing_that_is_no_score_is_fitted():
     for good, told in (([], "needs scores"), ([1.0, math.nan], "finite"), ([1.0, math.inf], "finite")):
         with pytest.raises(ValueError, match=told):
             Tail.fit(np.array(good))
+
+
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_of_equal_scores_a_lower_rate_has_no_lower_threshold(count):
+    tail = Tail.fit(np.full(count, 1.5))
+    thresholds = [tail.threshold(rate) for rate in (1.0, 0.9, 0.5, 0.26, 0.25, 0.033, 0.01)]
+    assert thresholds == sorted(thresholds)
+    assert all(np.float32(threshold) != np.float32(1.5) for threshold in thresholds)
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, math.nan])

@@ -20,9 +20,12 @@ from jobs.__main__ import app, main
 CONTRACT = {
     "demo": {"--out", "--images"},
     "synth": {"out", "--images", "--seed", "--defects"},
-    "fit": {"sources", "--good", "--bad", "--anomaly-label", "--model", "--size", "--threshold"},
+    "fit": {
+        *("sources", "--good", "--bad", "--anomaly-label", "--model", "--size"),
+        *("--threshold", "--prevalence", "--per-face"),
+    },
     "score": {"sources", "--model", "--out", "--cluster", "--workers", "--max-rejects", "--overwrite"},
-    "evaluate": {"out", "--score", "--threshold", "--json"},
+    "evaluate": {"out", "--score", "--threshold", "--prevalence", "--per-face", "--json"},
     "verify": {"out"},
     "query": {"out", "sql", "--format"},
 }
@@ -43,8 +46,8 @@ EVALUATION = {
     *("precision", "recall", "f1", "f1_normal", "f1_best", "threshold_best", "auroc", "average_precision"),
     *("f1_unseen", "per_face", "intervals", "comparison"),
 }
-BESIDES = {"prevalence", "independent_parts", "seen"}
-"""What it takes to read an F1."""
+BESIDES = {"prevalence", "independent_parts", "seen", "expected"}
+"""What it takes to read an F1, and what it means in service."""
 
 COMMANDS = typer.main.get_command(app).commands
 

@@ -8,14 +8,40 @@ from jobs import show
 from jobs.errors import ExitCode
 from jobs.score import ScoreResult
 
-FACE = {"images": 3, "tp": 1, "fp": 0, "fn": 1, "tn": 1, "precision": 1.0, "recall": 0.5, "f1": 0.6667}
+FACE = {
+    "images": 3,
+    "threshold": 5.0,
+    "tp": 1,
+    "fp": 0,
+    "fn": 1,
+    "tn": 1,
+    "precision": 1.0,
+    "recall": 0.5,
+    "f1": 0.6667,
+}
 COLUMN = {
     **FACE,
-    "threshold": 5.0,
     "f1_normal": 0.5,
     "f1_best": 1.0,
     "auroc": None,
     "average_precision": 0.75,
+}
+EXPECTED = {
+    "from": "rows",
+    "good": 900,
+    "good_parts": 80,
+    "alarms_per_million": 15_000.0,
+    "alarms_per_million_bounds": [4_000.0, 45_000.0],
+    "supported_per_million": 12_500.0,
+    "extrapolated": False,
+    "bad": 60,
+    "bad_parts": 9,
+    "recall": 0.9,
+    "recall_bounds": [0.6, 0.99],
+    "prevalence": None,
+    "precision": None,
+    "precision_bounds": None,
+    "level": 0.95,
 }
 EVALUATION = {
     "images": 1234,
@@ -30,6 +56,7 @@ EVALUATION = {
     "independent_parts": 40,
     "seen": 0,
     "f1_unseen": None,
+    "expected": EXPECTED,
     "per_face": {"[red]:smile:": FACE},
     "intervals": {"f1": (0.5, 0.9), "note": None},
     "comparison": dict.fromkeys(SCORE_DIRECTIONS, COLUMN),
@@ -71,7 +98,7 @@ def test_an_evaluation():
     assert "prevalence 5.00%, 40 runs of frames" in shown
     assert "taught the model" not in shown
     rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line.strip()}
-    assert rows["[red]:smile:"] == ["3", "1", "0", "1", "1", "1.0000", "0.5000", "0.6667"]
+    assert rows["[red]:smile:"] == ["3", "5", "1", "0", "1", "1", "1.0000", "0.5000", "0.6667"]
     for column in SCORE_DIRECTIONS:
         assert rows[column] == ["5", "1", "0.6667", "1.0000", "-", "0.7500"]
 
@@ -98,6 +125,38 @@ def test_an_evaluation_without_labels_or_intervals():
     shown = text(show.evaluated(few, compare=False))
     assert "no intervals: too few" in shown
     assert "between" not in shown
+
+
+def test_expected_alarms_are_told_with_their_bound_and_what_they_rest_on():
+    (line,) = show.expected(EXPECTED)
+    assert line == (
+        "expected false alarms: 15,000 per million good images, at most 45,000 (95 %), "
+        "from 900 good images in 80 runs"
+    )
+    (from_fit,) = show.expected({**EXPECTED, "from": "model"})
+    assert from_fit.endswith("in 80 runs, as fit measured it")
+
+
+def test_a_rate_beyond_what_the_good_images_support_is_marked():
+    found = {**EXPECTED, "alarms_per_million": 0.0321, "alarms_per_million_bounds": [0.0, 5.5]}
+    (line,) = show.expected({**found, "extrapolated": True})
+    assert "0.0321 per million good images, at most 5.5 (95 %), EXTRAPOLATED: 900 good images" in line
+    assert line.endswith("in 80 runs support no rate under 12,500")
+    assert "EXTRAPOLATED" not in show.expected(found)[0]
+
+
+def test_precision_is_told_at_the_prevalence_with_its_bounds():
+    found = {**EXPECTED, "prevalence": 0.0005}
+    assert show.expected(found)[1] == "no precision: no labelled defective image to measure the recall on"
+    told = show.expected({**found, "precision": 0.25, "precision_bounds": [0.0625, 0.5]})[1]
+    assert told == (
+        "at a prevalence of 0.0005: precision 25.00% (6.25% to 50.00%), "
+        "with recall 90.00%, at least 60.00%, from 60 defective images in 9 runs"
+    )
+
+
+def test_where_nothing_can_be_expected_it_says_so():
+    assert show.expected(None)[0].startswith("no expectation of false alarms: no labelled good image")
 
 
 def test_a_scoring():
