@@ -78,8 +78,10 @@ def intervals(
     some_good = np.count_nonzero(counts[:, 1] + counts[:, 3])
     if min(some_bad, some_good) < FEWEST_PARTS:
         return dict.fromkeys(names)
-    shares = np.full(len(counts), 1 / len(counts))
-    drawn = [Confusion(*map(int, rng.multinomial(len(counts), shares) @ counts)) for _ in range(DRAWS)]
+    # Groups with equal counts are alike, so how many of each kind are drawn is all there is to draw.
+    kinds, times = np.unique(counts, axis=0, return_counts=True)
+    draws = rng.multinomial(len(counts), times / len(counts), DRAWS) @ kinds
+    drawn = [Confusion(*draw) for draw in draws.tolist()]
     tail = (1 - COVERAGE) / 2
     bounds: dict[str, tuple[float, float] | None] = {}
     for name in names:

@@ -1,34 +1,26 @@
 """The job ``evaluate``: what the rows of a job folder are worth, from the Parquet alone; writes nothing."""
 
-from dataclasses import dataclass
+from dataclasses import asdict
 from io import BytesIO
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.dataset as ds
 
 from dice_core.bank import Bank
-from dice_core.crossfit import FEWEST_PER_FACE
-from dice_core.interval import FEWEST_PARTS, independent, intervals
+from dice_core.duplicates import join_shared
+from dice_core.interval import COVERAGE, FEWEST_PARTS, Groups, Over, independent, intervals
 from dice_core.policy import Policy
 from dice_core.rows import SCHEMA, SCORE_DIRECTIONS, Status
-from dice_core.threshold import Confusion
-from jobs import folder, parquet, parts, storage
+from dice_core.threshold import Confusion, Truth
+from jobs import faces, folder, parquet, parts, storage
 from jobs.errors import Refusal
 from jobs.expected import check, foresee
-from jobs.labelled import Labelled, read_labelled
+from jobs.labelled import Labelled, count_duplicates, read_labelled
+from jobs.limits import Limits
 
 DEFAULT_SCORE = "defect_score"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The threshold of a score column: in general, and for each face, (F,), in the order of the bank's."""
-
-    threshold: float
-    faces: npt.NDArray[np.float64]
 
 
 def evaluate(
@@ -74,40 +66,42 @@ def evaluate(
     check(policy, prevalence)
     rows = open_rows(out)
     try:
-        counts, labelled = _count(rows), read_labelled(rows, bank)
+        counts, labelled, duplicates = _count(rows), read_labelled(rows, bank), count_duplicates(rows)
     except (OSError, pa.ArrowException) as error:
         raise Refusal(f"{out}: {error}: verify names the parts that are damaged") from error
-    known = {
-        column: Limits(
-            float(np.float32(bank.thresholds[column])), bank.limits(column).astype(np.float32).astype(float)
-        )
-        for column in SCORE_DIRECTIONS
-    }
+    known = {column: Limits.of_model(bank, column) for column in SCORE_DIRECTIONS}
     limits = known[score]
     if policy is not None:
-        limits = _choose(labelled, score, policy, prevalence, len(bank.faces), per_face=per_face)
-    comparison = {column: _judge(labelled, column, known[column]) for column in SCORE_DIRECTIONS}
-    chosen = _judge(labelled, score, limits)
-    called = _called(labelled, score, limits)
+        limits = Limits.chosen(labelled, score, policy, prevalence, len(bank.faces), per_face=per_face)
+    called = limits.called(labelled)
+    group, over = independent(labelled.bad, join_shared(labelled.lot, labelled.content), labelled.group)
+    unseen = faces.counted(labelled, called, group, ~labelled.seen)
     return {
         **counts,
         "unlabelled": counts["images"] - counts["rejected"] - len(labelled.bad),
         "complete": is_complete(out),
         "score": score,
-        **chosen,
+        **_judge(labelled, limits),
         "prevalence": float(labelled.bad.mean()) if len(labelled.bad) else None,
-        "independent_parts": len(np.unique(labelled.group)),
+        "independent_parts": len(np.unique(group)),
         "seen": int(labelled.seen.sum()),
-        "f1_unseen": _unseen(labelled, called),
+        "f1_unseen": unseen["f1"],
+        "unseen": unseen,
+        "duplicates": {
+            **asdict(duplicates),
+            "evaluated": len(labelled.content) - len(np.unique(labelled.content)),
+        },
         "expected": foresee(
-            beyond=_beyond(labelled, score, limits),
+            beyond=limits.beyond(labelled),
             labelled=labelled,
             stored=bank.expected.get(score) if policy is None else None,
             prevalence=prevalence,
         ),
-        "per_face": _per_face(labelled, called, bank, limits),
-        "intervals": _intervals(labelled, called),
-        "comparison": comparison,
+        "per_face": faces.per_face(labelled, called, group, bank, limits),
+        "face_confusion": faces.face_confusion(labelled, bank),
+        "wrong_face": faces.wrong_face(labelled, called),
+        "intervals": _intervals(labelled, called, group, over),
+        "comparison": {column: _judge(labelled, own) for column, own in known.items()},
     }
 
 
@@ -156,86 +150,28 @@ def _count(rows: ds.Dataset) -> dict[str, int]:
     return {"images": ok + rejected, "rejected": rejected, "ignored": count(Status.IGNORED)}
 
 
-def _choose(
-    labelled: Labelled, score: str, policy: Policy, prevalence: float | None, faces: int, *, per_face: bool
-) -> Limits:
-    scores, direction = labelled.scores[score], SCORE_DIRECTIONS[score]
-    if policy.name == "value":
-        value = policy.value or 0.0
-        return Limits(value, np.full(faces, value))
-    good, bad = ~labelled.bad, labelled.bad
-    try:
-        chosen = policy.choose(scores[good], scores[bad], prevalence)
-        own = np.full(faces, chosen)
-        for face in range(faces) if per_face else ():
-            mine = labelled.face == face
-            if np.count_nonzero(good & mine) >= FEWEST_PER_FACE:
-                # As fit does: a face without a known defect borrows those of all.
-                known = scores[bad & mine] if (bad & mine).any() else scores[bad]
-                own[face] = policy.choose(scores[good & mine], known, prevalence)
-    except ValueError as error:
-        raise Refusal(f"--threshold {policy}: {error}: label some images, or give value=X") from error
-    return Limits(direction * chosen, direction * own)
-
-
-def _beyond(labelled: Labelled, column: str, limits: Limits) -> npt.NDArray[np.float32]:
-    """How far each score is beyond its face's threshold, (N,): from 0 up it is called."""
-    own = (SCORE_DIRECTIONS[column] * limits.faces).astype(np.float32)
-    return np.asarray(labelled.scores[column] - own[labelled.face])
-
-
-def _called(labelled: Labelled, column: str, limits: Limits) -> npt.NDArray[np.bool_]:
-    return np.asarray((_beyond(labelled, column, limits) >= 0) | labelled.unknown)
-
-
-def _judge(labelled: Labelled, column: str, limits: Limits) -> dict[str, Any]:
+def _judge(labelled: Labelled, limits: Limits) -> dict[str, Any]:
     """Judge one column at its thresholds, and at its best."""
-    confusion = Confusion.of(labelled.bad, _called(labelled, column, limits))
-    sweep = labelled.sweeps[column]
+    confusion = Confusion.of(labelled.bad, limits.called(labelled))
+    sweep = labelled.sweeps[limits.column]
     best = sweep.best()
+    direction = SCORE_DIRECTIONS[limits.column]
     return {
         "threshold": limits.threshold,
-        **_told(confusion),
+        **faces.told(confusion),
         "f1_normal": confusion.f1_normal,
         "f1_best": best[1] if best else None,
-        "threshold_best": SCORE_DIRECTIONS[column] * best[0] if best and np.isfinite(best[0]) else None,
+        "threshold_best": direction * best[0] if best and np.isfinite(best[0]) else None,
         "auroc": sweep.auroc,
         "average_precision": sweep.average_precision,
     }
 
 
-def _told(confusion: Confusion) -> dict[str, Any]:
-    return {
-        "tp": confusion.tp,
-        "fp": confusion.fp,
-        "fn": confusion.fn,
-        "tn": confusion.tn,
-        "precision": confusion.precision,
-        "recall": confusion.recall,
-        "f1": confusion.f1,
-    }
-
-
-def _unseen(labelled: Labelled, called: npt.NDArray[np.bool_]) -> float | None:
-    return Confusion.of(labelled.bad[~labelled.seen], called[~labelled.seen]).f1
-
-
-def _per_face(
-    labelled: Labelled, called: npt.NDArray[np.bool_], bank: Bank, limits: Limits
-) -> dict[str, Any]:
-    told = {}
-    for number, face in enumerate(bank.faces):
-        own = labelled.face == number
-        told[face.name] = {
-            "images": int(own.sum()),
-            "threshold": float(limits.faces[number]),
-            **_told(Confusion.of(labelled.bad[own], called[own])),
-        }
-    return told
-
-
-def _intervals(labelled: Labelled, called: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    group, over = independent(labelled.bad, labelled.lot, labelled.group)
+def _intervals(labelled: Labelled, called: Truth, group: Groups, over: Over) -> dict[str, Any]:
     bounds = intervals(labelled.bad, called, group, np.random.default_rng(0))
-    why = f"fewer than {FEWEST_PARTS} {over} with good or with defective parts"
-    return {**bounds, "level": 0.95, "over": over.value, "note": None if all(bounds.values()) else why}
+    note = None
+    if bounds["recall"] is None:
+        note = f"fewer than {FEWEST_PARTS} {over} with good or with defective parts"
+    elif not all(bounds.values()):
+        note = "nothing was called, so precision is undefined"
+    return {**bounds, "level": COVERAGE, "over": over.value, "note": note}

@@ -73,8 +73,15 @@ class FaceReport:
 
     face: str
     images: int
+    independent_parts: int
+    """Runs of consecutive frames that they come from."""
     components: int
     confusion: Confusion
+
+    @property
+    def prevalence(self) -> float | None:
+        """Share of them that are defective."""
+        return (self.confusion.tp + self.confusion.fn) / self.images if self.images else None
 
 
 @dataclass(frozen=True)
@@ -214,6 +221,7 @@ def _anomaly_labels(sources: Sources, teaching: Teaching) -> tuple[str, ...]:
 def _judge(bank: Bank, teaching: Teaching, crossfit: CrossFit) -> FitResult:
     """Judge the training images as `score` would, by the banks without them and the chosen threshold."""
     repeats = np.concatenate([*(sample.repeats for sample in teaching.good.values()), teaching.bad.repeats])
+    runs = runs_of([*teaching.good.values(), teaching.bad])
     is_bad = np.arange(len(repeats)) >= len(repeats) - len(teaching.bad)
     face, ncc, defect_score = (
         np.concatenate([crossfit.good[name], crossfit.bad[name]]) for name in ("face", "ncc", "defect_score")
@@ -226,7 +234,7 @@ def _judge(bank: Bank, teaching: Teaching, crossfit: CrossFit) -> FitResult:
         # A photograph that was there twice counts twice, as it will in the rows.
         weight = np.where(own, repeats, 0)
         confusion = Confusion.of(np.repeat(is_bad, weight), np.repeat(called, weight))
-        return FaceReport(name, int(weight.sum()), components, confusion)
+        return FaceReport(name, int(weight.sum()), len(np.unique(runs[own])), components, confusion)
 
     faces = tuple(report(known.name, face == known.name, len(known.components)) for known in bank.faces)
     components = sum(len(known.components) for known in bank.faces)

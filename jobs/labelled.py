@@ -1,5 +1,6 @@
 """The rows of a job folder that have scores and a label, as arrays of numbers."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,9 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from dice_core.bank import Bank
+from dice_core.duplicates import Contents, Duplicates, join_shared
 from dice_core.rows import SCORE_DIRECTIONS, Status, Verdict
 from dice_core.sample import RUN_LENGTH
 from dice_core.threshold import Sweep
+
+Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,16 @@ class Labelled:
         Which show a part of unknown kind; they count as anomalies whatever they score.
     seen
         Which are, byte for byte, images that taught the model.
+    label
+        Number of the label: of a face in `Bank.faces`, or from there on of an anomaly label.
     face
         Number of the predicted face in `Bank.faces`.
-    group
+    run
         Number of the run of consecutive frames.
     lot
         Number of the lot.
+    content
+        Which photograph, byte for byte.
     scores
         Per score column, turned so that the higher is the worse.
     """
@@ -41,10 +49,17 @@ class Labelled:
     bad: npt.NDArray[np.bool_]
     unknown: npt.NDArray[np.bool_]
     seen: npt.NDArray[np.bool_]
-    face: npt.NDArray[np.int64]
-    group: npt.NDArray[np.int64]
-    lot: npt.NDArray[np.int64]
+    label: Numbers
+    face: Numbers
+    run: Numbers
+    lot: Numbers
+    content: Contents
     scores: dict[str, npt.NDArray[np.float32]]
+
+    @cached_property
+    def group(self) -> Numbers:
+        """Number of the independent part, (N,): runs that share a photograph are one."""
+        return join_shared(self.run, self.content)
 
     @cached_property
     def sweeps(self) -> dict[str, Sweep]:
@@ -55,57 +70,86 @@ class Labelled:
         }
 
 
+_DTYPES = {
+    **dict.fromkeys(("bad", "unknown", "seen"), np.bool_),
+    **dict.fromkeys(("label", "face", "run", "lot"), np.int64),
+    "content": np.uint64,
+}
+
+
 def read_labelled(rows: ds.Dataset, bank: Bank) -> Labelled:
     """Read the columns that are needed, a batch at a time, and keep numbers only."""
     faces = [face.name for face in bank.faces]
-    known = pa.array([*faces, *bank.anomaly_labels])
-    wanted = (ds.field("status") == Status.OK.value) & pc.is_in(ds.field("label"), known)
-    columns = ["archive", "index", "label", "verdict", "face", "content_hash", *SCORE_DIRECTIONS]
-    pieces: list[Labelled] = []
+    labels = [*faces, *bank.anomaly_labels]
+    columns = ["archive", "index", "label", "lot", "verdict", "face", "content_hash", *SCORE_DIRECTIONS]
     archives: dict[str, int] = {}
-    for batch in rows.to_batches(columns=columns, filter=wanted):
-        if not batch.num_rows:
-            continue
-        label = batch["label"]
-        lots = np.array([archives.setdefault(name, len(archives)) for name in batch["archive"].to_pylist()])
-        names = {name: number for number, name in enumerate([*faces, *bank.anomaly_labels])}
-        labels = np.array([names[name] for name in label.to_pylist()])
-        run = batch["index"].to_numpy() // RUN_LENGTH
+    lots: dict[str, int] = {}
+    pieces: list[dict[str, npt.NDArray[Any]]] = []
+    for batch in _batches(rows, columns, pc.is_in(ds.field("label"), pa.array(labels))):
+        label, hashes = _positions(batch["label"], labels), batch["content_hash"]
+        # One number for archive, label and run: frames of one part follow each other in one folder.
+        run = (_number(batch["archive"], archives) << 44) + (label << 34)
         pieces.append(
-            Labelled(
-                bad=labels >= len(faces),
-                unknown=pc.equal(batch["verdict"], Verdict.UNKNOWN_PART.value).to_numpy(zero_copy_only=False),
-                seen=np.array(
-                    [content in bank.taught for content in batch["content_hash"].to_pylist()], bool
-                ),
-                face=pc.index_in(batch["face"], pa.array(faces))
-                .to_numpy(zero_copy_only=False)
-                .astype(np.int64),
-                # One number for archive, label and run: frames of one part follow each other in one folder.
-                lot=lots.astype(np.int64),
-                group=(lots.astype(np.int64) << 44) + (labels.astype(np.int64) << 34) + run,
-                scores={
+            {
+                "bad": label >= len(faces),
+                "unknown": _flags(pc.equal(batch["verdict"], Verdict.UNKNOWN_PART.value)),
+                "seen": np.array([content in bank.taught for content in hashes.to_pylist()], bool),
+                "label": label,
+                "face": _positions(batch["face"], faces),
+                "run": run + batch["index"].to_numpy() // RUN_LENGTH,
+                "lot": _number(batch["lot"], lots),
+                "content": _contents(hashes),
+                **{
                     column: direction * batch[column].to_numpy(zero_copy_only=False)
                     for column, direction in SCORE_DIRECTIONS.items()
                 },
-            )
+            }
         )
-    return _join(pieces)
 
-
-def _join(pieces: list[Labelled]) -> Labelled:
     def put(name: str, dtype: type) -> npt.NDArray[Any]:
-        return np.concatenate([np.empty(0, dtype), *(getattr(piece, name) for piece in pieces)])
+        return np.concatenate([np.empty(0, dtype), *(piece.pop(name) for piece in pieces)])
 
     return Labelled(
-        bad=put("bad", np.bool_),
-        unknown=put("unknown", np.bool_),
-        seen=put("seen", np.bool_),
-        face=put("face", np.int64),
-        group=put("group", np.int64),
-        lot=put("lot", np.int64),
-        scores={
-            column: np.concatenate([np.empty(0, np.float32), *(piece.scores[column] for piece in pieces)])
-            for column in SCORE_DIRECTIONS
-        },
+        **{name: put(name, dtype) for name, dtype in _DTYPES.items()},
+        scores={column: put(column, np.float32) for column in SCORE_DIRECTIONS},
     )
+
+
+def count_duplicates(rows: ds.Dataset) -> Duplicates:
+    """Count the exact duplicates among all images that have scores, labelled or not."""
+    archives: dict[str, int] = {}
+    sources, contents = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
+    for batch in _batches(rows, ["archive", "content_hash"]):
+        sources.append(_number(batch["archive"], archives))
+        contents.append(_contents(batch["content_hash"]))
+    return Duplicates.of(np.concatenate(sources), np.concatenate(contents))
+
+
+def _batches(
+    rows: ds.Dataset, columns: list[str], also: pc.Expression | None = None
+) -> Iterator[pa.RecordBatch]:
+    wanted = ds.field("status") == Status.OK.value
+    for batch in rows.to_batches(columns=columns, filter=wanted if also is None else wanted & also):
+        if batch.num_rows:
+            yield batch
+
+
+def _number(names: pa.Array, known: dict[str, int]) -> Numbers:
+    """Give each name its number, in the order they are met."""
+    coded = names.dictionary_encode()
+    numbers = [known.setdefault(name, len(known)) for name in coded.dictionary.to_pylist()]
+    return np.asarray(np.array(numbers, np.int64)[coded.indices.to_numpy()])
+
+
+def _positions(names: pa.Array, among: list[str]) -> Numbers:
+    return np.asarray(pc.index_in(names, pa.array(among)).to_numpy(zero_copy_only=False), np.int64)
+
+
+def _flags(column: pa.Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(column.to_numpy(zero_copy_only=False), bool)
+
+
+def _contents(hashes: pa.Array) -> Contents:
+    """Read the first half of each hash, 32 hexadecimal digits, as a number."""
+    halves = np.frombuffer(bytes.fromhex("".join(hashes.to_pylist())), np.uint64)
+    return halves[::2].copy()

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dice_core.bank import Bank
+from jobs.caveats import duplicates, expected, number, seen, share, weight, wrong_faces
 from jobs.demo import DemoResult
 from jobs.errors import ExitCode
 from jobs.evaluate import DEFAULT_SCORE
@@ -17,15 +18,8 @@ from jobs.fit import FaceReport, FitResult
 from jobs.score import ScoreResult
 from jobs.text import plain
 
-_UNDEFINED = "-"
-
 FEW_IMAGES = 50
 """Distinct images of a face under which what was learnt from them is said to be uncertain."""
-
-
-def number(value: float | None, digits: int = 4) -> str:
-    """Write a ratio; an undefined one is a dash."""
-    return _UNDEFINED if value is None else f"{value:.{digits}f}"
 
 
 def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
@@ -43,13 +37,14 @@ def _lines(lines: Iterable[str]) -> Iterable[Text]:
 
 def fitted(result: FitResult, model: str) -> RenderableType:
     """Tell what a fit learnt and what it is worth on the images that taught it, cross-fitted."""
-    columns = ("face", "images", "variation templates", "errors", "precision", "recall", "F1")
+    columns = ("face", "images", "parts", "prevalence", "variation templates", "errors", *_RATIO_NAMES)
     table = _table(columns, (_face_row(report) for report in (*result.faces, result.total)))
     bank = result.bank
     lines = [
         f"thresholds: {', '.join(f'{column} {value:.4g}' for column, value in bank.thresholds.items())}",
         f"parts of unknown kind: NCC under {bank.ncc_floor:.3f}",
         "Errors, precision, recall and F1 are of the training images, each judged by a bank without it.",
+        "Parts are runs of consecutive frames.",
         *_stored(bank),
         f"model: {model}",
     ]
@@ -75,47 +70,13 @@ def _stored(bank: Bank) -> list[str]:
     return lines
 
 
-def expected(evaluation: Mapping[str, Any] | None) -> list[str]:
-    """Tell what alarms to expect in service, and how much the figure rests on."""
-    if evaluation is None:
-        return ["no expectation of false alarms: no labelled good image that the model has not seen"]
-    most = evaluation["alarms_per_million_bounds"][1]
-    rests = f"{evaluation['good']:,} good images in {evaluation['good_parts']:,} runs"
-    alarms = (
-        f"expected false alarms: {_figure(evaluation['alarms_per_million'])} per million good images, "
-        f"at most {_figure(most)} (95 %)"
-    )
-    if evaluation["extrapolated"]:
-        supported = _figure(evaluation["supported_per_million"])
-        alarms += f", EXTRAPOLATED: {rests} support no rate under {supported}"
-    else:
-        alarms += f", from {rests}"
-    if evaluation["from"] == "model":
-        alarms += ", as fit measured it"
-    lines = [alarms]
-    if evaluation["precision"] is not None:
-        low, high = evaluation["precision_bounds"]
-        recall, least = evaluation["recall"], evaluation["recall_bounds"][0]
-        lines.append(
-            f"at a prevalence of {evaluation['prevalence']:.4g}: precision {evaluation['precision']:.2%} "
-            f"({low:.2%} to {high:.2%}), with recall {recall:.2%}, at least {least:.2%}, "
-            f"from {evaluation['bad']:,} defective images in {evaluation['bad_parts']:,} runs"
-        )
-    elif evaluation["prevalence"] is not None:
-        lines.append("no precision: no labelled defective image to measure the recall on")
-    return lines
-
-
-def _figure(value: float) -> str:
-    """Write a number of alarms, to three digits at most under a thousand."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits
-
-
 def _face_row(report: FaceReport) -> Iterable[str]:
     confusion = report.confusion
     return (
         report.face,
         f"{report.images:,}",
+        f"{report.independent_parts:,}",
+        share(report.prevalence),
         str(report.components),
         str(confusion.errors),
         number(confusion.precision),
@@ -166,12 +127,9 @@ def headline(evaluation: Mapping[str, Any]) -> list[str]:
     between = f" (95 % between {bounds[0]:.4f} and {bounds[1]:.4f})" if bounds else ""
     lines = [
         f"F1 {number(evaluation['f1'])}{between} at {evaluation['score']} {evaluation['threshold']:.4g}",
-        f"prevalence {evaluation['prevalence']:.2%}, {evaluation['independent_parts']:,} runs of frames",
+        f"{weight(evaluation)} ({evaluation['intervals']['over']})",
     ]
-    if evaluation["seen"]:
-        unseen = number(evaluation["f1_unseen"])
-        lines.append(f"{evaluation['seen']:,} of these images taught the model; F1 without them {unseen}")
-    return lines
+    return [*lines, *seen(evaluation)]
 
 
 def evaluated(evaluation: Mapping[str, Any], *, compare: bool, faces: bool = True) -> RenderableType:
@@ -185,10 +143,11 @@ def evaluated(evaluation: Mapping[str, Any], *, compare: bool, faces: bool = Tru
             f"{evaluation['unlabelled']:,} unlabelled; archive junk ignored: {evaluation['ignored']:,}"
         )
     )
+    parts.append(Text(duplicates(evaluation["duplicates"])))
     if evaluation["prevalence"] is None:
         parts.append(Text("no labelled images: nothing to compare the verdicts with"))
         return Group(*parts)
-    parts += _lines([*headline(evaluation), *expected(evaluation["expected"])])
+    parts += _lines([*headline(evaluation), *expected(evaluation["expected"]), *wrong_faces(evaluation)])
     if faces:
         parts.append(_confusion_table("face", evaluation["per_face"]))
     if note := evaluation["intervals"]["note"]:
@@ -199,16 +158,19 @@ def evaluated(evaluation: Mapping[str, Any], *, compare: bool, faces: bool = Tru
 
 
 _RATIOS = ("precision", "recall", "f1")
+_RATIO_NAMES = ("precision", "recall", "F1")
 _COUNTS = ("tp", "fp", "fn", "tn")
 
 
 def _confusion_table(first: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
     return _table(
-        (first, "images", "threshold", *_COUNTS, "precision", "recall", "F1"),
+        (first, "images", "parts", "prevalence", "threshold", *_COUNTS, *_RATIO_NAMES),
         (
             (
                 name,
                 str(row["images"]),
+                str(row["independent_parts"]),
+                share(row["prevalence"]),
                 f"{row['threshold']:.4g}",
                 *(str(row[key]) for key in _COUNTS),
                 *(number(row[key]) for key in _RATIOS),
@@ -237,14 +199,16 @@ def _comparison(comparison: Mapping[str, Mapping[str, Any]]) -> Table:
 def demonstrated(result: DemoResult) -> RenderableType:
     """Tell what the demo reached, and where its files lie."""
     told = result.scored.summary
+    evaluation = result.evaluation
+    f1 = f"F1 {number(evaluation['f1'])} ({weight(evaluation)})"
     lines = [
-        f"F1 {number(result.evaluation['f1'])} on synthetic dice: a self-test, not a claim about real parts",
+        f"{f1} on synthetic dice: a self-test, not a claim about real parts",
         f"images/s {told['images_per_second']:,.0f}",
         f"rows     {result.rows}",
         f"model    {result.model}",
         f"summary  {result.rows}/_summary.json",
     ]
-    return Group(evaluated(result.evaluation, compare=True, faces=False), *_lines(lines))
+    return Group(evaluated(evaluation, compare=True, faces=False), *_lines(lines))
 
 
 def write(content: RenderableType) -> None:

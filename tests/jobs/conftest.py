@@ -8,7 +8,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import dice
 import fake_scorer
+import numpy as np
 import samples
+
+from dice_core.bank import Bank, Face
+from dice_core.exposure import Exposure
+from dice_core.rows import SCORE_DIRECTIONS
+from jobs.labelled import Labelled
 
 
 @pytest.fixture
@@ -37,3 +43,41 @@ def log(tmp_path, monkeypatch):
 def dice_model(tmp_path_factory):
     """A model of three faces of synthetic dice, with the archive that taught it beside it."""
     return dice.teach(tmp_path_factory.mktemp("taught"), [*dice.bad(10), *dice.good(30)])
+
+
+@pytest.fixture(scope="session")
+def make_named_bank():
+    """A bank whose faces have names and nothing worth scoring with."""
+    blank, flags = np.ones((4, 4), np.float32), np.ones((4, 4), bool)
+
+    def make(*names):
+        faces = tuple(
+            Face(name, 1, blank, flags, Exposure(1.0, 1.0), blank, blank.reshape(1, 16), blank, blank)
+            for name in names
+        )
+        return Bank((4, 4), (4, 4), faces, ("ano",), 0.0, {}, frozenset())
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_labelled():
+    """Labelled rows, each a part of its own and of zero scores unless told otherwise."""
+
+    def make(label, face, bad, **changes):
+        count = len(label)
+        scores = {
+            name: np.asarray(changes.pop(name, np.zeros(count)), np.float32) for name in SCORE_DIRECTIONS
+        }
+        own = {
+            "bad": np.asarray(bad, bool),
+            "label": np.asarray(label, np.int64),
+            "face": np.asarray(face, np.int64),
+            **{name: np.asarray(changes.pop(name, np.zeros(count)), bool) for name in ("unknown", "seen")},
+            "run": np.asarray(changes.pop("run", np.arange(count)), np.int64),
+            "lot": np.zeros(count, np.int64),
+            "content": np.arange(count, dtype=np.uint64),
+        }
+        return Labelled(**{**own, **changes}, scores=scores)
+
+    return make

@@ -31,7 +31,7 @@ def test_it_goes_the_whole_way_and_tells_where_all_lies(few, tmp_path):  # noqa:
     stream = io.StringIO()
     Console(file=stream, width=160).print(show.demonstrated(result))
     shown = stream.getvalue()
-    assert re.search(r"^F1 [01]\.\d{4} on synthetic dice: a self-test", shown, re.MULTILINE)
+    assert re.search(r"^F1 [01]\.\d{4} \(prev.*\) on synthetic dice: a self-test", shown, re.MULTILINE)
     assert re.search(r"^images/s [\d,]+", shown, re.MULTILINE)
     for what in ("rows", "model", "summary"):
         (path,) = re.findall(rf"^{what} +(\S+)", shown, re.MULTILINE)

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -206,16 +207,81 @@ def test_a_job_over_what_taught_the_model_alone_has_no_f1_unseen(dice_model, tmp
     assert told["f1_unseen"] is None
 
 
-def test_intervals_hold_what_they_bound(out):
-    told = evaluate(str(out), "ssim")
-    bounds = told["intervals"]
-    if bounds["note"] is None:
-        for name in ("precision", "recall", "f1"):
-            low, high = bounds[name]
-            assert 0 <= low <= told[name] <= high <= 1
-    else:
-        assert "fewer than" in bounds["note"]
-        assert bounds["f1"] is None
+def test_it_is_told_what_f1_rests_on_with_and_without_what_taught_the_model(out, labelled):
+    told = evaluate(str(out))
+    unseen = [row for row in labelled if not row["seen"]]
+    assert told["unseen"]["images"] == len(unseen)
+    assert told["unseen"]["prevalence"] == pytest.approx(sum(row["bad"] for row in unseen) / len(unseen))
+    assert told["unseen"]["f1"] == told["f1_unseen"]
+    assert same(told["unseen"], count(unseen, "defect_score", told["threshold"]))
+    runs = {(row["archive"], row["label"], row["index"] // 12) for row in labelled}
+    assert told["independent_parts"] == len(runs)
+    new = {(row["archive"], row["label"], row["index"] // 12) for row in unseen}
+    assert told["unseen"]["independent_parts"] == len(new) < len(runs)
+
+
+def test_the_confusion_between_faces_is_of_good_rows(out, labelled):
+    told = evaluate(str(out))
+    good = [row for row in labelled if not row["bad"]]
+    pairs = Counter((row["label"], row["face"]) for row in good)
+    flat = {
+        (true, taken): found for true, row in told["face_confusion"].items() for taken, found in row.items()
+    }
+    assert flat == pairs
+    wrong = [row for row in good if row["label"] != row["face"]]
+    assert told["wrong_face"] == {
+        "images": len(wrong),
+        "fp": count(wrong, "defect_score", told["threshold"])["fp"],
+    }
+
+
+def test_a_job_without_a_repeated_photograph_has_no_duplicates(out):
+    assert evaluate(str(out))["duplicates"] == {"within": 0, "between": 0, "evaluated": 0}
+
+
+def test_photographs_that_are_there_twice_are_counted_and_make_their_runs_one_part(dice_model, tmp_path):
+    once = [*dice.bad(12, seed=7), *dice.good(12, seed=7)]
+    again = [("00/again.jpg", once[-1][1]), ("else/again.jpg", once[0][1])]
+    lots = [
+        samples.write_tar(tmp_path / "a.tar", [*once, *again]),
+        samples.write_tar(tmp_path / "b.tar", once),
+    ]
+    run(tmp_path / "single", lots[1:], dice_model)
+    run(tmp_path / "twice", lots, dice_model)
+    single, twice = evaluate(str(tmp_path / "single")), evaluate(str(tmp_path / "twice"))
+    assert single["duplicates"] == {"within": 0, "between": 0, "evaluated": 0}
+    assert twice["duplicates"] == {"within": 2, "between": 2 * 48 + 2, "evaluated": 48 + 1}
+    # The second copy of all makes no part more; the one good die under two faces makes two of them one.
+    assert single["independent_parts"] == 4
+    assert twice["independent_parts"] == 4
+    assert twice["f1"] == pytest.approx(single["f1"], abs=0.03)
+
+
+def lots(folder, number):
+    """Lots of good and of grossly defective dice, too small to hold a run each."""
+    listed = [*dice.bad(12, seed=7), *dice.good(4, seed=7)]
+    return [
+        samples.write_tar(folder / f"{lot:02}.tar", [listed[lot], listed[12 + lot % 12]])
+        for lot in range(number)
+    ]
+
+
+def test_intervals_are_over_lots_where_there_are_ten_or_over_runs_or_none(dice_model, tmp_path):
+    run(tmp_path / "nine", lots(tmp_path, 9), dice_model)
+    run(tmp_path / "ten", lots(tmp_path, 10), dice_model)
+    few, enough = evaluate(str(tmp_path / "nine")), evaluate(str(tmp_path / "ten"))
+    assert few["intervals"]["f1"] is None
+    assert few["intervals"]["note"] == (
+        "fewer than 10 runs of consecutive frames with good or with defective parts"
+    )
+    bounds = enough["intervals"]
+    assert (bounds["over"], bounds["note"], enough["independent_parts"]) == ("lots", None, 10)
+    for name in ("precision", "recall", "f1"):
+        low, high = bounds[name]
+        assert 0 <= low <= enough[name] <= high <= 1
+    silent = evaluate(str(tmp_path / "ten"), policy=Policy("value", 1e9))
+    if silent["tp"] + silent["fp"] == 0:
+        assert silent["intervals"]["note"] == "nothing was called, so precision is undefined"
 
 
 # What if

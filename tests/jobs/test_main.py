@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import tarfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import typer.main
 
 from dice_core import bank
 from dice_core.bank import Bank
+from dice_core.policy import Policy
 from dice_core.rows import SCORE_DIRECTIONS
 from jobs.__main__ import app, main
 
@@ -46,7 +48,10 @@ EVALUATION = {
     *("precision", "recall", "f1", "f1_normal", "f1_best", "threshold_best", "auroc", "average_precision"),
     *("f1_unseen", "per_face", "intervals", "comparison"),
 }
-BESIDES = {"prevalence", "independent_parts", "seen", "expected"}
+BESIDES = {
+    *("prevalence", "independent_parts", "seen", "unseen", "duplicates"),
+    *("face_confusion", "wrong_face", "expected"),
+}
 """What it takes to read an F1, and what it means in service."""
 
 COMMANDS = typer.main.get_command(app).commands
@@ -155,7 +160,9 @@ def test_fit_says_what_it_takes_and_tells_of_every_face(command, tmp_path):
         "taken as defective: ano (3)",
     ]
     rows = [line.split() for line in ran.out.splitlines() if line.strip()]
-    assert rows[0] == ["face", "images", "variation", "templates", "errors", "precision", "recall", "F1"]
+    assert " ".join(rows[0]) == (
+        "face images parts prevalence variation templates errors precision recall F1"
+    )
     assert {"all", *dice.THREE} <= {row[0] for row in rows}
     assert f"model: {tmp_path}/m.npz" in ran.out
 
@@ -224,6 +231,93 @@ def test_verify_ends_with_1_where_something_does_not_agree(command, job, tmp_pat
 def test_query_writes_what_is_asked_for(command, job):
     ran = command("query", job, "SELECT count(*) AS n FROM scores", "--format", "csv")
     assert (ran.code, ran.out) == (0, '"n"\n40\n')
+
+
+# Policies
+
+POLICIES = [
+    *("f1", "recall=1.0", "fpr=0.001", "cost=miss:50,alarm:1", "budget=200/100000"),
+    *("quantile=0.999", "value=7.5"),
+]
+
+
+@pytest.mark.parametrize("text", POLICIES)
+def test_every_policy_is_stored_by_fit_and_told_with_what_it_is_expected_to_do(command, tmp_path, text):
+    source = samples.write_tar(tmp_path / "dice.tar", [*dice.bad(6), *dice.good(8)])
+    model = tmp_path / "m.npz"
+    asked = ["--threshold", text, "--prevalence", "0.0005"]
+    ran = command("fit", source, "--model", model, *asked)
+    assert ran.code == 0
+    known = Bank.read(io.BytesIO(model.read_bytes()))
+    assert Policy.parse(known.policy) == Policy.parse(text)
+    assert known.prevalence == 0.0005
+    assert known.expected.keys() == SCORE_DIRECTIONS.keys()
+    assert re.search(
+        r"^expected false alarms: .* per million good images, at most .* \(95 %\)", ran.out, re.MULTILINE
+    )
+    assert re.search(r"^at a prevalence of 0.0005: precision .*% \(.*% to .*%\)", ran.out, re.MULTILINE)
+    if text == "value=7.5":
+        assert known.thresholds["defect_score"] == 7.5
+    rate = known.expected["defect_score"]
+    assert ("EXTRAPOLATED: 24 good images in 3 runs" in ran.out) == (rate.alarms.value < 1 / 3)
+
+
+@pytest.mark.parametrize("text", POLICIES)
+def test_every_policy_is_a_what_if(command, job, text):
+    asked = ["--threshold", text, "--prevalence", "0.0005"]
+    told = json.loads(command("evaluate", job, *asked, "--json").out, parse_constant=refuse_constant)
+    expected = told["expected"]
+    assert expected["from"] == "rows"
+    assert expected["prevalence"] == 0.0005
+    low, high = expected["alarms_per_million_bounds"]
+    assert low <= expected["alarms_per_million"] <= high
+    assert expected["extrapolated"] == (expected["alarms_per_million"] < expected["supported_per_million"])
+    assert expected["supported_per_million"] == pytest.approx(1e6 / expected["good_parts"])
+    if text == "recall=1.0":
+        assert (told["recall"], told["fn"]) == (1.0, 0)
+    shown = command("evaluate", job, *asked).out
+    assert ("EXTRAPOLATED" in shown) == expected["extrapolated"]
+    assert f"at defect_score {told['threshold']:.4g}\n" in shown
+
+
+def test_thresholds_of_faces_are_stored_and_a_what_if(command, tmp_path):
+    listed = [*dice.bad(6), *dice.good(50, faces=("00", "04")), *dice.good(5, faces=("07",))]
+    source = samples.write_tar(tmp_path / "dice.tar", listed)
+    model, out = tmp_path / "m.npz", tmp_path / "out"
+    ran = command("fit", source, "--model", model, "--per-face", "--threshold", "fpr=0.02")
+    assert ran.code == 0
+    known = Bank.read(io.BytesIO(model.read_bytes()))
+    assert known.face_thresholds.keys() == {"00", "04"}
+    assert "defect_score thresholds of faces: 00 " in ran.out
+    assert (
+        command("score", source, "--model", model, "--out", tmp_path / "out", "--cluster", "serial").code == 0
+    )
+    told = json.loads(command("evaluate", tmp_path / "out", "--json").out)
+    limits = {face: row["threshold"] for face, row in told["per_face"].items()}
+    assert list(limits.values()) == pytest.approx(known.limits("defect_score"))
+    verdicts = {
+        row["verdict"] == "good" or row["defect_score"] >= np.float32(limits[row["face"]])
+        for row in samples.rows(out).to_pylist()
+        if row["verdict"] != "unknown_part"
+    }
+    assert verdicts == {True}
+    asked = ["--threshold", "fpr=0.1", "--per-face", "--json"]
+    what_if = json.loads(command("evaluate", out, *asked).out)["per_face"]
+    assert len({row["threshold"] for row in what_if.values()}) == 3
+
+
+def test_the_prevalence_that_the_model_was_fitted_for_is_that_of_the_evaluation(command, tmp_path):
+    source = samples.write_tar(tmp_path / "dice.tar", [*dice.bad(6), *dice.good(8)])
+    model, out = tmp_path / "m.npz", tmp_path / "out"
+    command("fit", source, "--model", model, "--prevalence", "0.002")
+    command("score", source, "--model", model, "--out", out, "--cluster", "serial")
+    told = json.loads(command("evaluate", out, "--json").out)
+    assert (told["expected"]["from"], told["expected"]["prevalence"]) == ("model", 0.002)
+    # All of these taught it: what they promise is what fit found cross-fitted.
+    assert told["seen"] == told["images"] == 30
+    assert (told["f1_unseen"], told["unseen"]["images"]) == (None, 0)
+    other = json.loads(command("evaluate", out, "--prevalence", "0.5", "--json").out)
+    assert other["expected"]["precision"] > told["expected"]["precision"]
 
 
 # Exit codes
@@ -361,6 +455,19 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
         ("score {lot} --model {model} --out {tmp}/out --cluster moon", ["--cluster moon", "tcp://"]),
         ("fit {lot} --model {tmp}/m.npz --threshold best", ["--threshold 'best'", "recall=R"]),
         ("fit {lot} --model {tmp}/m.npz --threshold recall=2", ["--threshold 'recall=2'", "between 0 and 1"]),
+        (
+            "fit {lot} --model {tmp}/m.npz --threshold cost=miss:50,alarm:1",
+            ["--threshold cost=miss:50,alarm:1", "give --prevalence"],
+        ),
+        ("fit {lot} --model {tmp}/m.npz --threshold fpr=0", ["--threshold 'fpr=0'", "allow a small share"]),
+        ("fit {lot} --model {tmp}/m.npz --prevalence 5", ["--prevalence 5", "between 0 and 1"]),
+        (
+            "evaluate {job} --threshold cost=miss:50,alarm:1",
+            ["--threshold cost=miss:50,alarm:1", "give --prevalence"],
+        ),
+        ("evaluate {job} --threshold budget=9/5", ["--threshold 'budget=9/5'", "fewer than the images"]),
+        ("evaluate {job} --prevalence 0", ["--prevalence 0", "between 0 and 1"]),
+        ("evaluate {job} --per-face", ["--per-face", "give --threshold too"]),
         ("fit {lot} --model {tmp}/m.npz --size 7", ["--size 7", "from 32"]),
         ("fit {lot} --model {tmp}/m.npz --size 512", ["--size 512", "only 64 pixels"]),
         ("synth {tmp}/dice.tar --images 0", ["--images 0", "from 1 up"]),

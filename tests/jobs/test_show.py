@@ -1,6 +1,5 @@
 import io
 
-import pytest
 from rich.console import Console
 
 from dice_core.rows import SCORE_DIRECTIONS
@@ -10,6 +9,8 @@ from jobs.score import ScoreResult
 
 FACE = {
     "images": 3,
+    "prevalence": 2 / 3,
+    "independent_parts": 2,
     "threshold": 5.0,
     "tp": 1,
     "fp": 0,
@@ -26,23 +27,6 @@ COLUMN = {
     "auroc": None,
     "average_precision": 0.75,
 }
-EXPECTED = {
-    "from": "rows",
-    "good": 900,
-    "good_parts": 80,
-    "alarms_per_million": 15_000.0,
-    "alarms_per_million_bounds": [4_000.0, 45_000.0],
-    "supported_per_million": 12_500.0,
-    "extrapolated": False,
-    "bad": 60,
-    "bad_parts": 9,
-    "recall": 0.9,
-    "recall_bounds": [0.6, 0.99],
-    "prevalence": None,
-    "precision": None,
-    "precision_bounds": None,
-    "level": 0.95,
-}
 EVALUATION = {
     "images": 1234,
     "rejected": 2,
@@ -52,13 +36,18 @@ EVALUATION = {
     "score": "ssim",
     "threshold": 0.87654,
     "f1": 0.6667,
+    "fp": 7,
     "prevalence": 0.05,
     "independent_parts": 40,
     "seen": 0,
-    "f1_unseen": None,
-    "expected": EXPECTED,
+    "f1_unseen": 0.6667,
+    "unseen": FACE,
+    "duplicates": {"within": 0, "between": 0, "evaluated": 0},
+    "face_confusion": {"a": {"a": 1000}, "[red]:smile:": {"[red]:smile:": 200}},
+    "wrong_face": {"images": 0, "fp": 0},
+    "expected": None,
     "per_face": {"[red]:smile:": FACE},
-    "intervals": {"f1": (0.5, 0.9), "note": None},
+    "intervals": {"f1": (0.5, 0.9), "over": "lots", "note": None},
     "comparison": dict.fromkeys(SCORE_DIRECTIONS, COLUMN),
 }
 SUMMARY = {
@@ -83,22 +72,16 @@ def text(content, width=160):
     return stream.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"), [(None, "-"), (0.0, "0.0000"), (1, "1.0000"), (0.12345, "0.1235")]
-)
-def test_a_ratio(value, shown):
-    assert show.number(value) == shown
-
-
 def test_an_evaluation():
     shown = text(show.evaluated(EVALUATION, compare=True))
     assert "INCOMPLETE" not in shown
     assert "1,234 images, 2 rejected, 4 unlabelled; archive junk ignored: 3" in shown
     assert "F1 0.6667 (95 % between 0.5000 and 0.9000) at ssim 0.8765" in shown
-    assert "prevalence 5.00%, 40 runs of frames" in shown
-    assert "taught the model" not in shown
+    assert "prevalence 5.00%, 40 independent parts (lots)\n" in shown
+    for words in ("taught the model", "another face"):
+        assert words not in shown
     rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line.strip()}
-    assert rows["[red]:smile:"] == ["3", "5", "1", "0", "1", "1", "1.0000", "0.5000", "0.6667"]
+    assert rows["[red]:smile:"] == ["3", "2", "66.67%", "5", "1", "0", "1", "1", "1.0000", "0.5000", "0.6667"]
     for column in SCORE_DIRECTIONS:
         assert rows[column] == ["5", "1", "0.6667", "1.0000", "-", "0.7500"]
 
@@ -108,8 +91,23 @@ def test_an_evaluation_of_one_column_compares_nothing():
 
 
 def test_what_taught_the_model_is_told():
-    shown = text(show.evaluated({**EVALUATION, "seen": 1000, "f1_unseen": 0.5}, compare=False))
-    assert "1,000 of these images taught the model; F1 without them 0.5000" in shown
+    shown = text(show.evaluated({**EVALUATION, "seen": 1000}, compare=False))
+    without = "F1 without them 0.6667, prevalence 66.67%, 2 independent parts"
+    assert f"1,000 of these images taught the model; {without}" in shown
+    nothing = {"images": 0, "prevalence": None, "independent_parts": 0, "f1": None}
+    shown = text(show.evaluated({**EVALUATION, "seen": 1234, "unseen": nothing}, compare=False))
+    assert "1,234 of these images taught the model; they are all there are" in shown
+
+
+def test_exact_duplicates_are_told():
+    assert "exact duplicates: none\n" in text(show.evaluated(EVALUATION, compare=False))
+    found = {"within": 5, "between": 2000, "evaluated": 4}
+    for prevalence in (0.05, None):
+        told = {**EVALUATION, "duplicates": found, "prevalence": prevalence}
+        assert (
+            "exact duplicates: 5 images repeat one of their own archive, 2,000 are in more than one archive; "
+            "4 of the labelled ones repeat another\n"
+        ) in text(show.evaluated(told, compare=False))
 
 
 def test_an_incomplete_job_says_so_first():
@@ -121,42 +119,10 @@ def test_an_evaluation_without_labels_or_intervals():
     unlabelled = text(show.evaluated({**EVALUATION, "prevalence": None, "f1": None}, compare=True))
     assert "no labelled images" in unlabelled
     assert "AUROC" not in unlabelled
-    few = {**EVALUATION, "intervals": {"f1": None, "note": "too few"}}
+    few = {**EVALUATION, "intervals": {"f1": None, "over": "lots", "note": "too few"}}
     shown = text(show.evaluated(few, compare=False))
     assert "no intervals: too few" in shown
     assert "between" not in shown
-
-
-def test_expected_alarms_are_told_with_their_bound_and_what_they_rest_on():
-    (line,) = show.expected(EXPECTED)
-    assert line == (
-        "expected false alarms: 15,000 per million good images, at most 45,000 (95 %), "
-        "from 900 good images in 80 runs"
-    )
-    (from_fit,) = show.expected({**EXPECTED, "from": "model"})
-    assert from_fit.endswith("in 80 runs, as fit measured it")
-
-
-def test_a_rate_beyond_what_the_good_images_support_is_marked():
-    found = {**EXPECTED, "alarms_per_million": 0.0321, "alarms_per_million_bounds": [0.0, 5.5]}
-    (line,) = show.expected({**found, "extrapolated": True})
-    assert "0.0321 per million good images, at most 5.5 (95 %), EXTRAPOLATED: 900 good images" in line
-    assert line.endswith("in 80 runs support no rate under 12,500")
-    assert "EXTRAPOLATED" not in show.expected(found)[0]
-
-
-def test_precision_is_told_at_the_prevalence_with_its_bounds():
-    found = {**EXPECTED, "prevalence": 0.0005}
-    assert show.expected(found)[1] == "no precision: no labelled defective image to measure the recall on"
-    told = show.expected({**found, "precision": 0.25, "precision_bounds": [0.0625, 0.5]})[1]
-    assert told == (
-        "at a prevalence of 0.0005: precision 25.00% (6.25% to 50.00%), "
-        "with recall 90.00%, at least 60.00%, from 60 defective images in 9 runs"
-    )
-
-
-def test_where_nothing_can_be_expected_it_says_so():
-    assert show.expected(None)[0].startswith("no expectation of false alarms: no labelled good image")
 
 
 def test_a_scoring():
