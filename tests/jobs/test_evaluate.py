@@ -242,12 +242,10 @@ def test_a_job_without_a_repeated_photograph_has_no_duplicates(out):
 def test_photographs_that_are_there_twice_are_counted_and_make_their_runs_one_part(dice_model, tmp_path):
     once = [*dice.bad(12, seed=7), *dice.good(12, seed=7)]
     again = [("00/again.jpg", once[-1][1]), ("else/again.jpg", once[0][1])]
-    lots = [
-        samples.write_tar(tmp_path / "a.tar", [*once, *again]),
-        samples.write_tar(tmp_path / "b.tar", once),
-    ]
-    run(tmp_path / "single", lots[1:], dice_model)
-    run(tmp_path / "twice", lots, dice_model)
+    second = samples.write_tar(tmp_path / "b.tar", once)
+    first = samples.write_tar(tmp_path / "a.tar", [*once, *again])
+    run(tmp_path / "single", [second], dice_model)
+    run(tmp_path / "twice", [first, second], dice_model)
     single, twice = evaluate(str(tmp_path / "single")), evaluate(str(tmp_path / "twice"))
     assert single["duplicates"] == {"within": 0, "between": 0, "evaluated": 0}
     assert twice["duplicates"] == {"within": 2, "between": 2 * 48 + 2, "evaluated": 48 + 1}
