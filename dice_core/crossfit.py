@@ -124,8 +124,9 @@ def choose_thresholds(
 
     Known defects may be grosser than those to come, and other days' good parts score higher than those
     that were seen. So under the policy ``f1`` a threshold lies between the good and the bad where they
-    separate, but no higher than what good parts in another light and pose hardly ever reach. A ``value`` is
-    one of `defect_score`; the other columns then choose as under ``f1``.
+    separate, but no higher than what good parts in another light and pose hardly ever reach. Without a known
+    defect that bound is the threshold of every policy that weighs defects. A ``value`` is one of
+    `defect_score`; the other columns then choose as under ``f1``.
 
     Raises
     ------
@@ -139,11 +140,12 @@ def choose_thresholds(
             direction * columns[column].astype(np.float64)
             for columns in (crossfit.good, crossfit.shifted, crossfit.bad)
         )
-        if own.name == "f1":
-            other_day = Tail.fit(shifted).threshold(OTHER_DAY_RATE)
-            chosen = min(own.choose(good, bad), other_day) if len(bad) else other_day
+        other_day = Tail.fit(shifted).threshold(OTHER_DAY_RATE)
+        if own.needs_defects and not len(bad):
+            chosen = other_day
         else:
             chosen = own.choose(good, bad, prevalence)
+            chosen = min(chosen, other_day) if own.name == "f1" else chosen
         thresholds[column] = direction * chosen
     return thresholds
 

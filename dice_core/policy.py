@@ -94,6 +94,11 @@ class Policy:
         """Whether there is nothing to choose by without the share of defective parts."""
         return self.name == "cost"
 
+    @property
+    def needs_defects(self) -> bool:
+        """Whether it weighs good against defective parts; for want of these the good alone decide."""
+        return self.name in ("f1", "recall", "cost")
+
     def choose(self, good: Scores, bad: Scores, prevalence: float | None = None) -> float:
         """Choose a threshold from the scores of good and defective images, the higher the worse.
 

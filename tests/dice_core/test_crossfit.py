@@ -132,10 +132,12 @@ def test_a_threshold_lies_between_good_and_bad_where_they_separate(column):
     assert 2 < near < 3
 
 
+@pytest.mark.parametrize("policy", [Policy(), Policy("recall", 1.0), Policy("cost", 50, 1)], ids=str)
 @pytest.mark.parametrize("column", SCORE_DIRECTIONS)
-def test_without_bad_images_the_tail_of_other_light_and_pose_decides(column):
+def test_without_bad_images_the_tail_of_other_light_and_pose_decides(column, policy):
     good = np.linspace(1, 2, 50).astype(np.float32)
-    found = SCORE_DIRECTIONS[column] * choose_thresholds(crossfit_of(good, [], good * 2), Policy())[column]
+    chosen = choose_thresholds(crossfit_of(good, [], good * 2), policy, 0.0005)
+    found = SCORE_DIRECTIONS[column] * chosen[column]
     assert found == pytest.approx(Tail.fit(good.astype(float) * 2).threshold(0.001))
     assert found > 4
 
