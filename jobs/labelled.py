@@ -1,6 +1,6 @@
 """The rows of a job folder that have scores and a label, as arrays of numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -34,6 +34,8 @@ class Labelled:
         Number of the run of consecutive frames.
     lot
         Number of the lot.
+    lots
+        The names of the lots, by their number.
     scores
         Per score column, turned so that the higher is the worse.
     """
@@ -45,6 +47,7 @@ class Labelled:
     group: npt.NDArray[np.int64]
     lot: npt.NDArray[np.int64]
     scores: dict[str, npt.NDArray[np.float32]]
+    lots: tuple[str, ...] = ()
 
     @cached_property
     def sweeps(self) -> dict[str, Sweep]:
@@ -90,7 +93,7 @@ def read_labelled(rows: ds.Dataset, bank: Bank) -> Labelled:
                 },
             )
         )
-    return _join(pieces)
+    return replace(_join(pieces), lots=tuple(archives))
 
 
 def _join(pieces: list[Labelled]) -> Labelled:

@@ -33,6 +33,8 @@ EVALUATION = {
     "per_face": {"[red]:smile:": FACE},
     "intervals": {"f1": (0.5, 0.9), "note": None},
     "comparison": dict.fromkeys(SCORE_DIRECTIONS, COLUMN),
+    "lots": {"count": 1, "alarmed": 0, "too_few": 0, "corrected": 0, "reference": True, "listed": []},
+    "corrected": None,
 }
 SUMMARY = {
     "images": 1500,
