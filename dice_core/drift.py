@@ -17,8 +17,8 @@ from scipy import special
 
 from dice_core.reference import DEVIATIONS, QUANTILES, Floats, Index, Reference, Scores
 
-ALLOWED_LOWER = 2.0
-"""Spreads that scores may be lower by: images that taught the model are, and it hides no defect at once."""
+ALLOWED_LOWER = 1.5
+"""Spreads that scores may be lower by: real photographs blurred by a pixel or two are about that."""
 ALLOWED_WIDER = 1.5
 """How many times as wide as the reference they may be spread; the copies are about 1.4 times."""
 RARE = 0.01
@@ -37,6 +37,8 @@ LEAST_CALLED = 0.01
 
 ALIKE = 1.0
 """Spreads by which the shifts of the quartiles may differ where a whole lot has moved."""
+CORRECTED_SHIFT = 3.0
+"""Spreads that another day was seen to move good parts by, at most: what moved farther is not corrected."""
 CORRECTED_CALLED = 0.05
 """Share called up to which a lot that moved as a whole may have its threshold corrected."""
 LARGEST_CORRECTION = 1.25
@@ -88,7 +90,7 @@ class Counts:
         scores: Scores,
         face: Index,
         called: npt.NDArray[np.bool_],
-        unknown: npt.NDArray[np.bool_],
+        fit: npt.NDArray[np.bool_],
     ) -> "Counts":
         """Count images of a bank with so many faces.
 
@@ -96,16 +98,16 @@ class Counts:
         ----------
         scores, face
             Score of each image, and number of its face, (N,).
-        called, unknown
-            Which were called anomalies, (N,), and which for being parts of unknown kind: the scores of these
-            mean nothing, and are left out.
+        called
+            Which were called anomalies, parts of unknown kind included, (N,).
+        fit
+            Whose scores may be compared, (N,): of parts of known kind that did not teach the model.
         """
-        known = ~unknown
         bins = np.zeros(_BINS, np.int64)
         if reference is not None:
-            place = np.floor((reference.standardise(scores[known], face[known]) - _FIRST) / _BIN)
+            place = np.floor((reference.standardise(scores[fit], face[fit]) - _FIRST) / _BIN)
             bins += np.bincount(np.clip(place, 0, _BINS - 1).astype(np.int64), minlength=_BINS)
-        own = np.bincount(face[known], minlength=faces)
+        own = np.bincount(face[fit], minlength=faces)
         return cls(bins, own, len(scores), int(np.count_nonzero(called)))
 
     def __add__(self, other: "Counts") -> "Counts":
@@ -162,7 +164,7 @@ class Drift:
     share_called
         Share of them called; None without images.
     shift
-        Median of the scores of known parts, in spreads above the reference's; None without a reference.
+        Median of the scores that may be compared, in spreads above the reference's; None without any.
     spread_ratio
         Their spread over the reference's.
     enough
@@ -213,7 +215,8 @@ class Drift:
         if alarm is None and enough:
             alarm = _alarm(counts, reference, supported, moved)
         correction = 1.0
-        if alarm is Alarm.ALL_HIGHER and called is not None and called <= CORRECTED_CALLED:
+        as_days_do = alarm is Alarm.ALL_HIGHER and max(moved[:3]) <= CORRECTED_SHIFT
+        if as_days_do and called is not None and called <= CORRECTED_CALLED:
             correction = float(np.clip(math.exp(reference.spread * min(moved[:3])), 1.0, LARGEST_CORRECTION))
         return cls(images, called, float(moved[1]), ratio, enough, alarm, correction)
 

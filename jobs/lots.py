@@ -22,7 +22,7 @@ from jobs.labelled import Labelled
 LOTS_TOLD = 100
 """Lots that are listed, the gravest first; all are counted."""
 
-_COLUMNS = ("lot", "face", "defect_score", "verdict")
+_COLUMNS = ("lot", "face", "defect_score", "verdict", "content_hash")
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,13 @@ def judge_lots(rows: ds.Dataset, bank: Bank) -> Iterator[tuple[str, Drift]]:
 
 
 def _count(rows: ds.Dataset, bank: Bank) -> Iterator[tuple[str, Counts]]:
-    faces = pa.array([face.name for face in bank.faces])
+    faces, taught = pa.array([face.name for face in bank.faces]), pa.array(sorted(bank.taught), pa.string())
     scored = ds.field("status") == Status.OK.value
     for batch in rows.to_batches(columns=list(_COLUMNS), filter=scored):
         for lot in batch["lot"].unique().to_pylist():
             own = batch.filter(pc.equal(batch["lot"], lot))
-            verdict = own["verdict"]
+            unknown = _is(own["verdict"], Verdict.UNKNOWN_PART)
+            seen = pc.is_in(own["content_hash"], taught).to_numpy(zero_copy_only=False)
             yield (
                 lot,
                 Counts.of(
@@ -123,8 +124,9 @@ def _count(rows: ds.Dataset, bank: Bank) -> Iterator[tuple[str, Counts]]:
                     len(faces),
                     scores=own["defect_score"].to_numpy(zero_copy_only=False),
                     face=pc.index_in(own["face"], faces).to_numpy(zero_copy_only=False).astype(np.int64),
-                    called=_is(verdict, Verdict.ANOMALY) | _is(verdict, Verdict.UNKNOWN_PART),
-                    unknown=_is(verdict, Verdict.UNKNOWN_PART),
+                    called=unknown | _is(own["verdict"], Verdict.ANOMALY),
+                    # A model knows the very images that taught it too well to be surprised by them.
+                    fit=~unknown & ~seen,
                 ),
             )
 
