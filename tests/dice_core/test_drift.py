@@ -1,4 +1,5 @@
 import functools
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -253,7 +254,7 @@ def test_the_order_of_the_images_is_no_matter(z, seed):
 def test_counts_of_pieces_add_up_to_the_counts_of_the_whole(z, cuts):
     whole = np.array(z)
     edges = sorted({0, len(z), *(min(cut, len(z)) // 2 * 2 for cut in cuts)})
-    pieces = [counts(whole[first:stop]) for first, stop in zip(edges, edges[1:], strict=False)]
+    pieces = [counts(whole[first:stop]) for first, stop in pairwise(edges)]
     zero = Counts.zero(2)
     assert functools.reduce(lambda one, other: one + other, pieces, zero) == counts(whole)
     assert functools.reduce(lambda one, other: other + one, pieces, zero) == counts(whole)
