@@ -17,6 +17,7 @@ from dice_core.bank import Bank
 from dice_core.drift import Counts, Drift, most_called
 from dice_core.rows import Status, Verdict
 from dice_core.threshold import Confusion
+from jobs import parquet
 from jobs.labelled import Labelled
 
 LOTS_TOLD = 100
@@ -110,13 +111,13 @@ def judge_lots(rows: ds.Dataset, bank: Bank) -> Iterator[tuple[str, Drift]]:
 
 
 def _count(rows: ds.Dataset, bank: Bank) -> Iterator[tuple[str, Counts]]:
-    faces, taught = pa.array([face.name for face in bank.faces]), pa.array(sorted(bank.taught), pa.string())
+    faces = pa.array([face.name for face in bank.faces])
     scored = ds.field("status") == Status.OK.value
-    for batch in rows.to_batches(columns=list(_COLUMNS), filter=scored):
+    for batch in parquet.scan(rows, _COLUMNS, scored):
         for lot in batch["lot"].unique().to_pylist():
             own = batch.filter(pc.equal(batch["lot"], lot))
             unknown = _is(own["verdict"], Verdict.UNKNOWN_PART)
-            seen = pc.is_in(own["content_hash"], taught).to_numpy(zero_copy_only=False)
+            seen = np.array([content in bank.taught for content in own["content_hash"].to_pylist()], bool)
             yield (
                 lot,
                 Counts.of(
