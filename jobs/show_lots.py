@@ -44,7 +44,7 @@ def corrected_line(evaluation: Mapping[str, Any]) -> str:
     corrected = evaluation["corrected"]
     f1 = "-" if corrected["f1"] is None else f"{corrected['f1']:.4f}"
     return (
-        f"with the thresholds of {corrected['lots']:,} drifted lots corrected: F1 {f1}, "
+        f"with thresholds corrected in {corrected['lots']:,} of {evaluation['lots']['count']:,} lots: F1 {f1}, "
         f"{corrected['fp']:,} false alarms and {corrected['fn']:,} misses "
         f"instead of {evaluation['fp']:,} and {evaluation['fn']:,}"
     )

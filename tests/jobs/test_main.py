@@ -212,8 +212,8 @@ def test_evaluate_compares_the_methods_where_none_is_named(command, job):
 def test_evaluate_tells_of_lots_and_what_correcting_them_would_change(command, job):
     plain, corrected = command("evaluate", job), command("evaluate", job, "--correct-lots")
     assert "\nlots: 1, of which " in plain.out
-    assert "drifted lots corrected" not in plain.out
-    assert "with the thresholds of 0 drifted lots corrected: F1 " in corrected.out
+    assert "thresholds corrected" not in plain.out
+    assert "with thresholds corrected in 0 of 1 lots: F1 " in corrected.out
     refused = command("evaluate", job, "--correct-lots", "--score", "ssim")
     assert refused.code == 2
     assert refused.err.startswith("dice-inspect: --correct-lots: ")

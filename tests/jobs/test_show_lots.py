@@ -48,9 +48,9 @@ def test_lots_without_an_alarm_have_no_line_of_their_own():
 
 
 def test_a_correction_is_told_beside_what_is():
-    told = {"fp": 12, "fn": 3, "corrected": {"lots": 2, "fp": 1, "fn": 4, "f1": 0.97654}}
+    told = {"lots": LOTS, "fp": 12, "fn": 3, "corrected": {"lots": 2, "fp": 1, "fn": 4, "f1": 0.97654}}
     assert corrected_line(told) == (
-        "with the thresholds of 2 drifted lots corrected: F1 0.9765, "
+        "with thresholds corrected in 2 of 1,500 lots: F1 0.9765, "
         "1 false alarms and 4 misses instead of 12 and 3"
     )
     assert "F1 -," in corrected_line({**told, "corrected": {**told["corrected"], "f1": None}})
