@@ -16,12 +16,13 @@ from numpy.lib import format as npy
 from dice_core.expectation import Expectation
 from dice_core.exposure import Exposure
 from dice_core.policy import Policy
+from dice_core.reference import Reference
 from dice_core.rows import SCORE_DIRECTIONS
 
 FORMAT = "dice-inspect template bank"
 VERSION = 2
 READABLE = (1, 2)
-"""Versions that are read; the first knows neither thresholds of faces nor expectations."""
+"""Versions that are read; the first knows neither thresholds of faces nor expectations nor a reference."""
 LARGEST = 1 << 36
 """Bytes of arrays beyond which a file is not taken for a bank."""
 LONGEST_HEADER = 256
@@ -94,6 +95,8 @@ class Bank:
         What the thresholds were chosen for.
     prevalence
         Share of defective parts they were chosen for; None where none was told.
+    reference
+        Where the scores of good parts lie, for lots to be compared with; None where nobody knows.
     """
 
     image_size: tuple[int, int]
@@ -107,15 +110,12 @@ class Bank:
     expected: Mapping[str, Expectation] = field(default_factory=dict)
     policy: str = "f1"
     prevalence: float | None = None
+    reference: Reference | None = None
 
     def limits(self, column: str) -> npt.NDArray[np.float64]:
         """Give the threshold of a score column for each face, (F,), in their order."""
-        return np.array(
-            [
-                self.face_thresholds.get(face.name, {}).get(column, self.thresholds[column])
-                for face in self.faces
-            ]
-        )
+        own = (self.face_thresholds.get(face.name, {}) for face in self.faces)
+        return np.array([thresholds.get(column, self.thresholds[column]) for thresholds in own])
 
     def write(self, stream: IO[bytes]) -> None:
         """Write the bank as an npz archive; equal banks give equal bytes."""
@@ -133,6 +133,7 @@ class Bank:
             "expected": {column: found.told() for column, found in sorted(self.expected.items())},
             "policy": self.policy,
             "prevalence": self.prevalence,
+            "reference": self.reference.told() if self.reference else None,
             "faces": [
                 {
                     "name": face.name,
@@ -225,15 +226,15 @@ def _check_head(head: Mapping[str, Any]) -> None:
 
 def _optional(head: Mapping[str, Any]) -> dict[str, Any]:
     """Read what the first version did not know, and what a bank may do without."""
-    names = {face["name"] for face in head["faces"]}
+    names = {face["name"]: None for face in head["faces"]}
     face_thresholds = {
         face: {column: float(value) for column, value in own.items()}
         for face, own in head.get("face_thresholds", {}).items()
     }
     expected = head.get("expected", {})
-    prevalence = head.get("prevalence")
+    prevalence, reference = head.get("prevalence"), head.get("reference")
     columns = {column for own in (*face_thresholds.values(), expected) for column in own}
-    if not (face_thresholds.keys() <= names and columns <= set(SCORE_DIRECTIONS)):
+    if not (face_thresholds.keys() <= names.keys() and columns <= set(SCORE_DIRECTIONS)):
         raise ValueError("a threshold or an expectation is of no face or column")
     if any(math.isnan(value) for own in face_thresholds.values() for value in own.values()):
         raise ValueError("a threshold of a face is not a number")
@@ -244,6 +245,7 @@ def _optional(head: Mapping[str, Any]) -> dict[str, Any]:
         "expected": {column: Expectation.read(told) for column, told in expected.items()},
         "policy": str(Policy.parse(head.get("policy", "f1"))),
         "prevalence": prevalence,
+        "reference": None if reference is None else Reference.read(reference, tuple(names)),
     }
 
 

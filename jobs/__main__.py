@@ -208,6 +208,9 @@ def evaluate(
     per_face: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--per-face", help="Choose the what-if for each face on its own.")
     ] = False,
+    correct_lots: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--correct-lots", help="What if the thresholds of drifted lots were corrected.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,  # noqa: FBT002
 ) -> None:
     """Tell what the rows are worth, from the Parquet alone; writes nothing."""
@@ -217,6 +220,7 @@ def evaluate(
         None if threshold is None else policy(threshold),
         prevalence=prevalence,
         per_face=per_face,
+        correct_lots=correct_lots,
     )
     if as_json:
         typer.echo(json.dumps(evaluation, ensure_ascii=False, allow_nan=False))

@@ -19,6 +19,7 @@ from jobs.errors import Refusal
 from jobs.expected import check, foresee
 from jobs.labelled import Labelled, count_duplicates, read_labelled
 from jobs.limits import Limits
+from jobs.lots import Lots, correct, judge_lots
 
 DEFAULT_SCORE = "defect_score"
 
@@ -30,6 +31,7 @@ def evaluate(
     *,
     prevalence: float | None = None,
     per_face: bool = False,
+    correct_lots: bool = False,
 ) -> dict[str, Any]:
     """Evaluate the rows of a job folder.
 
@@ -45,6 +47,8 @@ def evaluate(
         Share of the parts to come that are defective; by default what the model was fitted for, if anything.
     per_face
         Whether the policy is to choose for each face with enough labelled good rows on its own.
+    correct_lots
+        Whether to tell as well what correcting the thresholds of lots that drifted would change.
 
     Returns
     -------
@@ -61,12 +65,15 @@ def evaluate(
         raise Refusal(f"--score {score}: no score column: give one of {', '.join(SCORE_DIRECTIONS)}")
     if per_face and policy is None:
         raise Refusal("--per-face: says how a what-if is chosen: give --threshold too")
+    if correct_lots and score != DEFAULT_SCORE:
+        raise Refusal(f"--correct-lots: corrects {DEFAULT_SCORE} alone: leave out --score {score}")
     bank = read_model(out)
     prevalence = bank.prevalence if prevalence is None else prevalence
     check(policy, prevalence)
     rows = open_rows(out)
     try:
         counts, labelled, duplicates = _count(rows), read_labelled(rows, bank), count_duplicates(rows)
+        lots = Lots.of(judge_lots(rows, bank), bank)
     except (OSError, pa.ArrowException) as error:
         raise Refusal(f"{out}: {error}: verify names the parts that are damaged") from error
     known = {column: Limits.of_model(bank, column) for column in SCORE_DIRECTIONS}
@@ -102,6 +109,13 @@ def evaluate(
         "wrong_face": faces.wrong_face(labelled, called),
         "intervals": _intervals(labelled, called, group, over),
         "comparison": {column: _judge(labelled, own) for column, own in known.items()},
+        "lots": lots.told,
+        "corrected": {
+            "lots": len(lots.corrections),
+            **faces.told(correct(labelled, limits.faces, lots.corrections)),
+        }
+        if correct_lots
+        else None,
     }
 
 

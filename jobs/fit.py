@@ -18,6 +18,7 @@ from dice_core.crossfit import (
 )
 from dice_core.learn import Learning, learn
 from dice_core.policy import Policy
+from dice_core.reference import Reference
 from dice_core.rows import Reason
 from dice_core.sample import runs_of
 from dice_core.threshold import Confusion
@@ -148,8 +149,13 @@ def _set_thresholds(bank: Bank, settings: FitSettings, teaching: Teaching, cross
         )
     except ValueError as error:
         raise Refusal(f"--threshold {policy}: {error}") from error
-    expected = expect(crossfit, bank, runs_of(teaching.good.values()), teaching.bad.runs)
-    return replace(bank, expected=expected)
+    runs = runs_of(teaching.good.values())
+    names = [face.name for face in bank.faces]
+    return replace(
+        bank,
+        expected=expect(crossfit, bank, runs, teaching.bad.runs),
+        reference=Reference.of(names, crossfit.good, crossfit.shifted, runs),
+    )
 
 
 def _check_target(model: str) -> None:

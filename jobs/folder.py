@@ -18,6 +18,7 @@ ROWS_VERSION = 1
 JOB = "_job.json"
 MODEL = "_model.npz"
 PARTS = "_parts.parquet"
+LOTS = "_lots.parquet"
 SUMMARY = "_summary.json"
 
 _KIND = "dice-inspect job"
@@ -39,7 +40,7 @@ def is_part(name: str) -> bool:
 
 def is_own(name: str) -> bool:
     """Tell whether a name is one that only a job writes."""
-    return name in (JOB, MODEL, PARTS, SUMMARY) or is_part(name)
+    return name in (JOB, MODEL, PARTS, LOTS, SUMMARY) or is_part(name)
 
 
 def deciding(model_hash: str, shard_size: int, limits: Limits) -> dict[str, Any]:
@@ -180,7 +181,7 @@ def begin(
 
 def _clear(out: str) -> None:
     """Remove the job's own files. The job file stays until it is replaced: it tells whose the others are."""
-    for name in (SUMMARY, PARTS, *filter(is_part, storage.list_names(out)), MODEL):
+    for name in (SUMMARY, LOTS, PARTS, *filter(is_part, storage.list_names(out)), MODEL):
         storage.remove(storage.join(out, name))
     for temporary, name in storage.list_unfinished(out):
         if is_own(name):

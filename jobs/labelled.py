@@ -16,6 +16,7 @@ from dice_core.duplicates import Contents, Duplicates, join_shared
 from dice_core.rows import SCORE_DIRECTIONS, Status, Verdict
 from dice_core.sample import RUN_LENGTH
 from dice_core.threshold import Sweep
+from jobs import parquet
 
 Numbers = npt.NDArray[np.int64]
 
@@ -42,6 +43,8 @@ class Labelled:
         Number of the lot.
     content
         Which photograph, byte for byte.
+    lots
+        The names of the lots, by their number.
     scores
         Per score column, turned so that the higher is the worse.
     """
@@ -55,6 +58,7 @@ class Labelled:
     lot: Numbers
     content: Contents
     scores: dict[str, npt.NDArray[np.float32]]
+    lots: tuple[str, ...] = ()
 
     @cached_property
     def group(self) -> Numbers:
@@ -112,6 +116,7 @@ def read_labelled(rows: ds.Dataset, bank: Bank) -> Labelled:
     return Labelled(
         **{name: put(name, dtype) for name, dtype in _DTYPES.items()},
         scores={column: put(column, np.float32) for column in SCORE_DIRECTIONS},
+        lots=tuple(lots),
     )
 
 
@@ -129,7 +134,7 @@ def _batches(
     rows: ds.Dataset, columns: list[str], also: pc.Expression | None = None
 ) -> Iterator[pa.RecordBatch]:
     wanted = ds.field("status") == Status.OK.value
-    for batch in rows.to_batches(columns=columns, filter=wanted if also is None else wanted & also):
+    for batch in parquet.scan(rows, columns, wanted if also is None else wanted & also):
         if batch.num_rows:
             yield batch
 

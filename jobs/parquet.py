@@ -1,10 +1,11 @@
 """Parquet as the job uses it: a part written whole, its footer, chosen columns of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from jobs import storage
@@ -13,6 +14,8 @@ HASH_BYTES = 16
 """BLAKE2b-128, for images, parts and models alike."""
 
 _COMPRESSION = "zstd"
+_AT_ONCE = 64
+"""Parts that are read ahead of each other."""
 
 
 class Written(NamedTuple):
@@ -64,3 +67,19 @@ def read_columns(url: str, columns: Sequence[str] | None = None) -> pa.Table:
     """Read the named columns of a part, or all of them."""
     with storage.open_read(url) as file:
         return pq.read_table(file, columns=None if columns is None else list(columns))
+
+
+def scan(rows: ds.Dataset, columns: Sequence[str], where: ds.Expression) -> Iterator[pa.RecordBatch]:
+    """Read the named columns of the rows that fulfil `where`, in order.
+
+    A dataset keeps the footer of each file it has met, which for a hundred thousand parts is gigabytes. So
+    parts are met a few at a time, by datasets that go.
+    """
+    if not isinstance(rows, ds.FileSystemDataset):
+        yield from rows.to_batches(columns=list(columns), filter=where)
+        return
+    paths = [part.path for part in rows.get_fragments()]
+    for first in range(0, len(paths), _AT_ONCE):
+        some = [rows.format.make_fragment(path, rows.filesystem) for path in paths[first : first + _AT_ONCE]]
+        met = ds.FileSystemDataset(some, rows.schema, rows.format, rows.filesystem)
+        yield from met.to_batches(columns=list(columns), filter=where)

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 
 from jobs import folder
 from jobs.errors import Refusal
-from jobs.evaluate import open_rows
+from jobs.lotlist import open_scores
 from jobs.text import plain
 
 FORMATS = ("table", "csv", "json")
@@ -49,7 +49,7 @@ def query(out: str, sql: str) -> pa.Table:
     if folder.read_job(out) is None:
         raise Refusal(f"{out}: not a job folder: name the one that score wrote with --out")
     with duckdb.connect() as connection:
-        connection.register("scores", open_rows(out))
+        connection.register("scores", open_scores(out))
         for lock in _LOCKS:
             connection.execute(lock)
         try:

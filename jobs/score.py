@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dice_core.tally import Tally
-from jobs import folder, parts, plan, storage, summary
+from jobs import folder, lotlist, parts, plan, storage, summary
 from jobs.cluster import open_cluster
 from jobs.config import LOCAL, ScoreSettings, check_spec
 from jobs.errors import ExitCode, Refusal
@@ -119,7 +119,8 @@ def _score_alone(job: _Job, scorer: ScorerLike, evaluate: Evaluate, listener: Li
     if _nothing_to_do(job):
         tally = Total.of(report.tally for report in parts.listed(job.out)).tally
         return ScoreResult(_exit_code(settings, tally, failed=0), folder.read_summary(job.out))
-    storage.remove(storage.join(job.out, folder.SUMMARY))
+    for name in (folder.SUMMARY, folder.LOTS):
+        storage.remove(storage.join(job.out, name))
     result = _run(job, scorer, listener)
     code = _exit_code(settings, result.total.tally, result.failed)
     evaluation = dict(evaluate(job.out)) if result.total.tally.rows else {}
@@ -128,6 +129,7 @@ def _score_alone(job: _Job, scorer: ScorerLike, evaluate: Evaluate, listener: Li
         evaluation["complete"] = result.failed == 0
     told = {
         **result.told(),
+        **lotlist.write(job.out).alarms,
         "fingerprint": job.shard.fingerprint,
         "model_hash": job.shard.model_hash,
         "settings": _told(settings),
@@ -207,7 +209,7 @@ def _open_job(settings: ScoreSettings, records: list[ArchiveRecord], model: byte
 
 def _nothing_to_do(job: _Job) -> bool:
     """Tell whether every row is there and the summary tells of all of them."""
-    if folder.SUMMARY not in job.names or next(job.pending(), None) is not None:
+    if not {folder.SUMMARY, folder.LOTS} <= job.names or next(job.pending(), None) is not None:
         return False
     try:
         folder.read_summary(job.out)

@@ -16,6 +16,7 @@ from jobs.evaluate import DEFAULT_SCORE
 from jobs.expected import told
 from jobs.fit import FaceReport, FitResult
 from jobs.score import ScoreResult
+from jobs.show_lots import alarm_lines, corrected_line, lot_lines
 from jobs.text import plain
 
 FEW_IMAGES = 50
@@ -108,6 +109,7 @@ def scored(result: ScoreResult, out: str) -> RenderableType:
         lines.append("nothing new to score")
     lines += [f"BROKEN, rows only up to the break: {archive}" for archive in told.get("broken_archives", ())]
     lines += [f"failed: {failure['error']}" for failure in told["failures"]]
+    lines += alarm_lines(told.get("alarmed_lots", 0), told.get("lot_alarms", ()))
     evaluation = told["evaluation"]
     if evaluation and evaluation["f1"] is not None:
         lines += headline(evaluation)
@@ -144,10 +146,14 @@ def evaluated(evaluation: Mapping[str, Any], *, compare: bool, faces: bool = Tru
         )
     )
     parts.append(Text(duplicates(evaluation["duplicates"])))
+    parts += _lines(lot_lines(evaluation["lots"]))
     if evaluation["prevalence"] is None:
         parts.append(Text("no labelled images: nothing to compare the verdicts with"))
         return Group(*parts)
-    parts += _lines([*headline(evaluation), *expected(evaluation["expected"]), *wrong_faces(evaluation)])
+    corrected = [corrected_line(evaluation)] if evaluation["corrected"] else []
+    parts += _lines(
+        [*headline(evaluation), *corrected, *expected(evaluation["expected"]), *wrong_faces(evaluation)]
+    )
     if faces:
         parts.append(_confusion_table("face", evaluation["per_face"]))
     if note := evaluation["intervals"]["note"]:

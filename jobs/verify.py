@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from dice_core.rows import SCHEMA, SCHEMA_VERSION
 from dice_core.tally import Kind, Tally
-from jobs import folder, parquet, parts, storage, summary
+from jobs import folder, lotlist, parquet, parts, storage, summary
 from jobs.errors import Refusal
 from jobs.shard import PartReport
 from jobs.summary import Total
@@ -31,10 +31,15 @@ def verify(out: str) -> list[str]:
     except ValueError as error:
         return [f"{folder.PARTS}: {error}: the same score command writes it anew"]
     present = [listed[name] for name in names if name in listed]
-    return [
-        *_check_names(names, listed),
+    damages = [
         *_check_model(out, names, job),
         *(line for report in present for line in _check_part(out, report, job)),
+    ]
+    return [
+        *_check_names(names, listed),
+        *damages,
+        # Of rows or a model that cannot be trusted, nothing can be told.
+        *(() if damages else lotlist.check(out)),
         *_check_ranges(out, present),
         *_check_summary(out, names, present),
     ]

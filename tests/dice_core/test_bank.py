@@ -10,6 +10,7 @@ import pytest
 
 from dice_core.bank import Bank
 from dice_core.expectation import Estimate, Expectation
+from dice_core.reference import FaceReference, Reference
 from dice_core.rows import SCORE_DIRECTIONS
 
 EXPECTED = Expectation(500, 40, Estimate(0.001, 0.0, 0.08), 30, 5, Estimate(0.9, 0.55, 1.0))
@@ -347,3 +348,41 @@ def test_neither_a_header_nor_a_directory_that_lies_takes_memory(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 1 << 24
     finally:
         tracemalloc.stop()
+
+
+# The reference that lots are compared with
+
+REFERENCE = Reference(
+    {"a": FaceReference(0.5, 0.25, 30.0), "ß": FaceReference(0.75, 0.5, 0.0)},
+    (-0.5, 0.0, 0.75, 1.5),
+    1.0,
+    2.5,
+)
+
+
+def test_a_reference_reads_back_and_a_bank_may_do_without(make_bank):
+    content = written(make_bank(reference=REFERENCE))
+    assert read(content).reference == REFERENCE
+    assert written(read(content)) == content
+    assert read(written(make_bank())).reference is None
+
+
+def test_the_first_version_of_a_bank_has_no_reference(content):
+    assert read(with_head(content, version=1, reference=KeyError)).reference is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"faces": {"a": [0.5, 0.25, 30.0]}}, "ß"),
+        ({"faces": {"a": [0.5, 0.25, 30.0], "ß": [0.5, -0.25, 30.0]}}, "cannot be"),
+        ({"faces": {"a": [0.5, 0.25, 30.0], "ß": [0.5, 0.25]}}, "no template bank"),
+        ({"quantiles": None}, "no template bank"),
+        ({"repeats": float("nan")}, "cannot be"),
+    ],
+)
+def test_a_reference_that_cannot_be_is_refused_with_a_reason(make_bank, change, message):
+    content = written(make_bank(reference=REFERENCE))
+    with pytest.raises(ValueError, match=message) as refused:
+        read(with_head(content, reference={**REFERENCE.told(), **change}))
+    assert str(refused.value).startswith("no template bank")

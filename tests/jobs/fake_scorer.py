@@ -3,7 +3,9 @@
 Run as a program, it scores as the command line would: arguments are the fields of the settings as JSON.
 """
 
+import io
 import json
+import math
 import os
 import signal
 import sys
@@ -12,16 +14,52 @@ from pathlib import Path
 
 import numpy as np
 
+from dice_core.bank import Bank, Face
+from dice_core.exposure import Exposure
+from dice_core.reference import FaceReference, Reference
+from dice_core.rows import SCORE_DIRECTIONS
 from jobs.config import ScoreSettings
 from jobs.progress import make_listener
 from jobs.rows import BATCH
 from jobs.score import score
 
-MODEL = b"a model that tells dark from bright"
 SIZE = 16
 LOG = "FAKE_SCORER_LOG"
 STOP_AFTER = "FAKE_SCORER_STOP_AFTER"
 DIE_ONCE = "FAKE_SCORER_DIE_ONCE"
+
+
+def _bank():
+    """A bank file, for those who read one; this scorer goes by brightness whatever the bank holds."""
+    pixels = np.ones((SIZE, SIZE), np.float32)
+    faces = tuple(
+        Face(
+            name,
+            3,
+            pixels,
+            pixels > 0,
+            Exposure(1.0, 2.0),
+            pixels,
+            np.empty((0, SIZE**2), np.float32),
+            pixels,
+            pixels,
+        )
+        for name in BrightnessScorer.faces
+    )
+    good = {name: FaceReference(math.log(20), 0.05, 100.0) for name in BrightnessScorer.faces}
+    bank = Bank(
+        (SIZE, SIZE),
+        (SIZE, SIZE),
+        faces,
+        BrightnessScorer.anomaly_labels,
+        0.1,
+        {**dict.fromkeys(SCORE_DIRECTIONS, 0.5), "defect_score": 60.0},
+        frozenset(),
+        reference=Reference(good, (-0.7, 0.0, 0.7, 1.3), 1.0, 1.0),
+    )
+    stream = io.BytesIO()
+    bank.write(stream)
+    return stream.getvalue()
 
 
 class BrightnessScorer:
@@ -53,6 +91,9 @@ class BrightnessScorer:
             "defect_area": whole,
             "verdict": np.select([mean < 10, spread > 60], ["unknown_part", "anomaly"], "good"),
         }
+
+
+MODEL = _bank()
 
 
 def load(path, _model_hash):

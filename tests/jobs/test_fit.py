@@ -55,6 +55,19 @@ def learnt(tmp_path_factory):
     return result, said, folder / "model.npz", listed
 
 
+def test_the_model_knows_where_good_scores_lie(learnt):
+    _, _, model, _ = learnt
+    bank = read(model)
+    good = scores(model, unseen())
+    z = bank.reference.standardise(
+        good["defect_score"],
+        np.array([[face.name for face in bank.faces].index(name) for name in good["face"]]),
+    )
+    assert list(bank.reference.faces) == [face.name for face in bank.faces]
+    assert abs(np.median(z)) < 1
+    assert all(0 < face.independent <= 30 for face in bank.reference.faces.values())
+
+
 def test_it_learns_every_face(learnt):
     result, _, model, _ = learnt
     bank = read(model)

@@ -27,7 +27,9 @@ CONTRACT = {
         *("--threshold", "--prevalence", "--per-face"),
     },
     "score": {"sources", "--model", "--out", "--cluster", "--workers", "--max-rejects", "--overwrite"},
-    "evaluate": {"out", "--score", "--threshold", "--prevalence", "--per-face", "--json"},
+    "evaluate": {
+        *("out", "--score", "--threshold", "--prevalence", "--per-face", "--correct-lots", "--json"),
+    },
     "verify": {"out"},
     "query": {"out", "sql", "--format"},
 }
@@ -48,6 +50,7 @@ EVALUATION = {
     *("precision", "recall", "f1", "f1_normal", "f1_best", "threshold_best", "auroc", "average_precision"),
     *("f1_unseen", "per_face", "intervals", "comparison"),
 }
+LOTS = {"lots", "corrected"}
 BESIDES = {
     *("prevalence", "independent_parts", "seen", "unseen", "duplicates"),
     *("face_confusion", "wrong_face", "expected"),
@@ -191,7 +194,7 @@ def test_evaluate_prints_one_object_with_the_keys_of_the_contract(command, job):
     ran = command("evaluate", job, "--json")
     told = json.loads(ran.out, parse_constant=refuse_constant)
     assert (ran.code, ran.err) == (0, "")
-    assert set(told) == EVALUATION | BESIDES
+    assert set(told) == EVALUATION | BESIDES | LOTS
     assert list(told["comparison"]) == list(SCORE_DIRECTIONS)
     alike = {
         *("threshold", "tp", "fp", "fn", "tn", "precision", "recall", "f1", "f1_normal"),
@@ -216,6 +219,23 @@ def test_evaluate_compares_the_methods_where_none_is_named(command, job):
     assert named.code == 0
     assert "at ssim" in named.out
     assert "defect_score" not in named.out
+
+
+def test_evaluate_tells_of_lots_and_what_correcting_them_would_change(command, job):
+    plain, corrected = command("evaluate", job), command("evaluate", job, "--correct-lots")
+    assert "\nlots: 1, of which " in plain.out
+    assert "thresholds corrected" not in plain.out
+    assert "with thresholds corrected in 0 of 1 lots: F1 " in corrected.out
+    refused = command("evaluate", job, "--correct-lots", "--score", "ssim")
+    assert refused.code == 2
+    assert refused.err.startswith("dice-inspect: --correct-lots: ")
+
+
+def test_score_and_evaluate_name_a_lot_full_of_defects_though_nothing_is_labelled(command, score, tmp_path):
+    listed = [(name.replace("ano", "x"), data) for name, data in dice.bad(30, seed=7)]
+    lot = samples.write_tar(tmp_path / "lot.tar", listed)
+    for ran in (score(lot, "--out", tmp_path / "out"), command("evaluate", tmp_path / "out")):
+        assert f"LOT ALARM {lot}: more of its parts are called than can be expected" in ran.out
 
 
 def test_verify_ends_with_1_where_something_does_not_agree(command, job, tmp_path):

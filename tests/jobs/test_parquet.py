@@ -1,4 +1,5 @@
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 from jobs import parquet
@@ -27,3 +28,16 @@ def test_a_file_that_is_no_parquet_is_told(tmp_path):
     (tmp_path / "a").write_bytes(b"something else entirely")
     with pytest.raises(pa.ArrowInvalid):
         parquet.read_footer(str(tmp_path / "a"))
+
+
+@pytest.mark.parametrize("parts", [0, 1, 63, 64, 65, 130])
+def test_a_scan_reads_every_part_in_order(tmp_path, parts):
+    names = [str(tmp_path / f"{number:03d}.parquet") for number in range(parts)]
+    for number, name in enumerate(names):
+        parquet.write_table(name, pa.table({"a": [number, -1, number + 0.5], "b": ["x", "y", "z"]}), {})
+    empty = pa.table({"a": pa.array([], pa.float64()), "b": pa.array([], pa.string())})
+    rows = ds.dataset(names, schema=empty.schema, format="parquet") if names else ds.dataset(empty)
+    read = list(parquet.scan(rows, ["a"], ds.field("a") >= 0))
+    assert all(batch.schema.names == ["a"] for batch in read)
+    found = [value for batch in read for value in batch["a"].to_pylist()]
+    assert found == [value for number in range(parts) for value in (number, number + 0.5)]

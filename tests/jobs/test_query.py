@@ -33,7 +33,10 @@ def ask(out):
 
 
 def test_the_rows_are_the_table_scores(ask, out):
-    assert json.loads(ask('SELECT * FROM scores ORDER BY "index"')) == samples.rows(out).to_pylist()
+    assert (
+        json.loads(ask('SELECT * EXCLUDE lot_shift FROM scores ORDER BY "index"'))
+        == samples.rows(out).to_pylist()
+    )
 
 
 def test_counts_what_it_is_asked_for(ask):

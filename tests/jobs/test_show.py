@@ -49,6 +49,8 @@ EVALUATION = {
     "per_face": {"[red]:smile:": FACE},
     "intervals": {"f1": (0.5, 0.9), "over": "lots", "note": None},
     "comparison": dict.fromkeys(SCORE_DIRECTIONS, COLUMN),
+    "lots": {"count": 1, "alarmed": 0, "too_few": 0, "corrected": 0, "reference": True, "listed": []},
+    "corrected": None,
 }
 SUMMARY = {
     "images": 1500,
@@ -154,3 +156,13 @@ def test_it_is_written_without_markup_and_in_one_line_each(capsys):
     assert "[red]:smile:" in written
     (line,) = [line for line in written.splitlines() if line.startswith(" defect_score")]
     assert line.split()[-1] == "0.7500"
+
+
+def test_alarms_of_lots_are_told_labelled_or_not():
+    line = {"lot": "/[red].tar", "alarm": "wider", "shift": 1.0, "images": 70, "share_called": 0.0}
+    lots = {"count": 3, "alarmed": 1, "too_few": 0, "corrected": 0, "reference": True, "listed": [line]}
+    told = {**EVALUATION, "prevalence": None, "f1": None, "lots": lots}
+    assert "LOT ALARM /[red].tar: " in text(show.evaluated(told, compare=True))
+    alarm = {"lot": "/a.tar", "reason": "wider", "shift": 1.0, "images": 70, "share_called": 0.0}
+    summary = {**SUMMARY, "alarmed_lots": 1, "lot_alarms": [alarm]}
+    assert "LOT ALARM /a.tar: " in text(show.scored(ScoreResult(ExitCode.DONE, summary, 1), "/rows"))
