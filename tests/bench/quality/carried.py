@@ -153,7 +153,7 @@ def errors(ways: list[Carried]) -> list[Row]:
 
 
 def scores(ways: list[Carried]) -> list[Row]:
-    """Every score column and the variation model, the cross-fitted scores' threshold of the best F1 carried."""
+    """Every score column and the variation model: the threshold of the best cross-fitted F1, carried."""
     rows: list[Row] = []
     for way in ways:
         material, bank = way.taught.material, way.taught.bank

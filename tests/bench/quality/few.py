@@ -1,0 +1,105 @@
+"""A handful of good images of each face, and what a bank of them is worth on all that it did not see."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dice_core.sample import Sample
+from dice_core.threshold import Confusion
+from tests.bench.quality.carried import Carried
+from tests.bench.quality.material import Flags, Material, Numbers, defect_runs, take
+from tests.bench.quality.outcome import Row, f1_over_seeds
+from tests.bench.quality.taught import Taught
+
+LEAST_F1 = {10: 0.95, 30: 0.98}
+SEEDS = (0, 1, 2)
+_HALVES = 2
+
+
+@dataclass(frozen=True)
+class Handful:
+    """A bank of few images of each face, and the images whose runs had no part in it."""
+
+    taught: Taught
+    unseen: Flags
+    """Of the material, (N,)."""
+
+    @classmethod
+    def of(cls, material: Material, count: int, rng: np.random.Generator) -> "Handful":
+        """Draw the images evenly from at most half of each face's runs, the other half being to judge."""
+        good, unseen = {}, []
+        for face, sample in material.good.items():
+            chosen = draw(sample, count, rng)
+            good[face] = take(sample, chosen)
+            unseen.append(~np.isin(sample.runs, sample.runs[chosen]))
+        unseen.append(np.ones(len(material.bad), bool))
+        return cls(Taught.by(Material(good, material.bad)), np.concatenate(unseen))
+
+
+def draw(sample: Sample, count: int, rng: np.random.Generator) -> Numbers:
+    """Draw positions from at most half of the runs, one of each run before a second of any."""
+    runs = rng.permutation(np.unique(sample.runs))
+    queues = [rng.permutation(np.flatnonzero(sample.runs == run)).tolist() for run in runs]
+    queues = queues[: max(1, min(count, len(queues) // 2))]
+    drawn: list[int] = []
+    while len(drawn) < count and any(queues):
+        drawn += [queue.pop() for queue in queues if queue]
+    return np.array(drawn[:count])
+
+
+def few(
+    material: Material, ways: list[Carried], counts: Sequence[int] = (10, 30), seeds: Sequence[int] = SEEDS
+) -> list[Row]:
+    """Judge the runs that did not teach, and the other session's photographs.
+
+    Where defects are known, each half of their runs is judged by thresholds that know the other half, and so
+    is each half of the good runs.
+    """
+    rows = []
+    for count in counts:
+        least = LEAST_F1[count]
+        known, unknown = [], []
+        for seed in seeds:
+            handful = Handful.of(material, count, np.random.default_rng([seed, count]))
+            columns = handful.taught.score(material.images)
+            bad, unseen = material.is_bad, handful.unseen
+            called = handful.taught.without_defects().called(columns)
+            unknown.append(Confusion.of(bad[unseen], called[unseen]))
+            for half, taught in _knowing_half(handful.taught, material.bad):
+                own = _half_of(material) == half
+                called[own] = taught.called(columns)[own]
+            known.append(Confusion.of(bad[unseen], called[unseen]))
+        rows.append(f1_over_seeds(f"{count} good images a face, defects of other runs known", least, known))
+        rows.append(f1_over_seeds(f"{count} good images a face, no defect known", least, unknown))
+        rows += _across(ways, count, seeds)
+    return rows
+
+
+def _across(ways: list[Carried], count: int, seeds: Sequence[int]) -> Iterator[Row]:
+    for way in ways:
+        known: list[Confusion] = []
+        unknown: list[Confusion] = []
+        for seed in seeds:
+            taught = Handful.of(way.taught.material, count, np.random.default_rng([seed, count])).taught
+            columns = taught.score(way.scored.images)
+            for found, by in ((known, taught), (unknown, taught.without_defects())):
+                found.append(Confusion.of(way.scored.is_bad, by.called(columns)))
+        yield f1_over_seeds(f"{count} good images a face, {way.name}, defects known", None, known)
+        yield f1_over_seeds(f"{count} good images a face, {way.name}, no defect known", None, unknown)
+
+
+def _knowing_half(taught: Taught, bad: Sample) -> Iterator[tuple[int, Taught]]:
+    """Thresholds for each half of the runs, which know the defects of the other."""
+    _, dense = np.unique(defect_runs(bad), return_inverse=True)
+    for half in range(_HALVES):
+        yield half, taught.knowing(dense % _HALVES != half)
+
+
+def _half_of(material: Material) -> Numbers:
+    """Half of each image, (N,): good runs and those of defective frames by turns."""
+    numbered = []
+    for runs in (*(sample.runs for sample in material.good.values()), defect_runs(material.bad)):
+        _, dense = np.unique(runs, return_inverse=True)
+        numbered.append(dense % _HALVES)
+    return np.concatenate(numbered)
