@@ -31,6 +31,7 @@ def run(*, tiny: bool) -> Report:
     ]
     seeds = SEEDS[:1] if tiny else SEEDS
     face_cases, faces = carried.per_face(everything, ways)
+    few_cases, handfuls = few(everything.material, ways, (10,) if tiny else (10, 30), seeds)
     wrong_cases, wrong = mislabelled(ways, (0.1,) if tiny else (0.03, 0.1), seeds)
     change_cases, changes = disturbances(ways)
     spot_cases, detection = spots(ways, 60 if tiny else 600)
@@ -40,7 +41,7 @@ def run(*, tiny: bool) -> Report:
         *carried.cross_fitted(everything),
         *carried.carried(ways),
         *carried.runs_left_out(everything),
-        *few(everything.material, ways, (10,) if tiny else (10, 30), seeds),
+        *few_cases,
         *wrong_cases,
         *change_cases,
         *spot_cases,
@@ -54,7 +55,8 @@ def run(*, tiny: bool) -> Report:
         {
             "quality": table,
             "scores": carried.scores(ways),
-            "errors carried": carried.errors(ways),
+            **({"errors carried": wronged} if (wronged := carried.errors(ways)) else {}),
+            "few images": handfuls,
             "mislabelled": wrong,
             "changes": changes,
             "spots": detection,

@@ -50,43 +50,54 @@ def draw(sample: Sample, count: int, rng: np.random.Generator) -> Numbers:
 
 def few(
     material: Material, ways: list[Carried], counts: Sequence[int] = (10, 30), seeds: Sequence[int] = SEEDS
-) -> list[Row]:
-    """Judge the runs that did not teach, and the other session's photographs.
-
-    Where defects are known, each half of their runs is judged by thresholds that know the other half, and so
-    is each half of the good runs.
-    """
-    rows = []
+) -> tuple[list[Row], list[Row]]:
+    """Judge the runs that did not teach, and, with nothing asked, the other session's photographs."""
+    cases: list[Row] = []
+    rows: list[Row] = []
     for count in counts:
-        least = LEAST_F1[count]
-        known, unknown = [], []
-        for seed in seeds:
-            handful = Handful.of(material, count, np.random.default_rng([seed, count]))
-            columns = handful.taught.score(material.images)
-            bad, unseen = material.is_bad, handful.unseen
-            called = handful.taught.without_defects().called(columns)
-            unknown.append(Confusion.of(bad[unseen], called[unseen]))
-            for half, taught in _knowing_half(handful.taught, material.bad):
-                own = _half_of(material) == half
-                called[own] = taught.called(columns)[own]
-            known.append(Confusion.of(bad[unseen], called[unseen]))
-        rows.append(f1_over_seeds(f"{count} good images a face, defects of other runs known", least, known))
-        rows.append(f1_over_seeds(f"{count} good images a face, no defect known", least, unknown))
-        rows += _across(ways, count, seeds)
-    return rows
+        for name in ("other runs", *(way.name for way in ways)):
+            drawn = []
+            for seed in seeds:
+                rng = np.random.default_rng([seed, count])
+                own = [way for way in ways if way.name == name]
+                drawn.append(_carried(own[0], count, rng) if own else _other_runs(material, count, rng))
+                rows += [
+                    {"images": count, "judged": name, "draw": seed, "defects known": known}
+                    | {"false alarms": found.fp, "misses": found.fn, "F1": found.f1}
+                    for known, found in zip(("yes", "no"), drawn[-1], strict=True)
+                ]
+            least = LEAST_F1[count] if name == "other runs" else None
+            case = f"{count} good images a face, {name}"
+            for what, found_by in zip(("defects", "no defect"), zip(*drawn, strict=True), strict=True):
+                cases.append(f1_over_seeds(f"{case}, {what} known", least, list(found_by)))
+    return cases, rows
 
 
-def _across(ways: list[Carried], count: int, seeds: Sequence[int]) -> Iterator[Row]:
-    for way in ways:
-        known: list[Confusion] = []
-        unknown: list[Confusion] = []
-        for seed in seeds:
-            taught = Handful.of(way.taught.material, count, np.random.default_rng([seed, count])).taught
-            columns = taught.score(way.scored.images)
-            for found, by in ((known, taught), (unknown, taught.without_defects())):
-                found.append(Confusion.of(way.scored.is_bad, by.called(columns)))
-        yield f1_over_seeds(f"{count} good images a face, {way.name}, defects known", None, known)
-        yield f1_over_seeds(f"{count} good images a face, {way.name}, no defect known", None, unknown)
+def _other_runs(material: Material, count: int, rng: np.random.Generator) -> tuple[Confusion, Confusion]:
+    """Errors with and without known defects.
+
+    Where they are known, each half of their runs is judged by thresholds that know the other half, and so is
+    each half of the good runs.
+    """
+    handful = Handful.of(material, count, rng)
+    columns = handful.taught.score(material.images)
+    bad, unseen = material.is_bad, handful.unseen
+    known = np.zeros(len(bad), bool)
+    half_of = _half_of(material)
+    for half, taught in _knowing_half(handful.taught, material.bad):
+        known[half_of == half] = taught.called(columns)[half_of == half]
+    unknown = handful.taught.without_defects().called(columns)
+    return Confusion.of(bad[unseen], known[unseen]), Confusion.of(bad[unseen], unknown[unseen])
+
+
+def _carried(way: Carried, count: int, rng: np.random.Generator) -> tuple[Confusion, Confusion]:
+    taught = Handful.of(way.taught.material, count, rng).taught
+    columns = taught.score(way.scored.images)
+    bad = way.scored.is_bad
+    return (
+        Confusion.of(bad, taught.called(columns)),
+        Confusion.of(bad, taught.without_defects().called(columns)),
+    )
 
 
 def _knowing_half(taught: Taught, bad: Sample) -> Iterator[tuple[int, Taught]]:

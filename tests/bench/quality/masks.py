@@ -22,6 +22,8 @@ LEAST_INSIDE, LEAST_OVERLAP = 0.97, 0.5
 TAUGHT_ON, SCORED_ON = 11, 12
 """Days: they share no lot."""
 LOTS = 3
+GOOD_EACH = 5
+"""Good parts of the same lots for each defect of a kind."""
 PEAK = ("defect_peak_x", "defect_peak_y")
 """Score columns of the peak; where there are none, the middle of the box stands in for it."""
 _SLACK = 1
@@ -44,7 +46,11 @@ def masks(teaching: int, each: int, faces: tuple[str, ...] = FACES) -> tuple[lis
         rows.append(_told(kind, len(photographs), inside, overlaps))
     inside, overlaps = (list(chain.from_iterable(found)) for found in zip(*pooled, strict=True))
     rows.append(_told("all", each * len(DEFECTS), inside, overlaps))
-    return _cases(rows, has_peak=PEAK[0] in columns), rows
+    cases = _cases(rows, has_peak=PEAK[0] in columns)
+    good = [_good(at, faces) for at in range(GOOD_EACH * each)]
+    alarms = int(taught.called(taught.score(_as_photographed(good))).sum())
+    cases.append(row("masks, false alarms", "", f"{alarms} of {len(good)} good", met=None))
+    return cases, rows
 
 
 def _cases(rows: Sequence[Row], *, has_peak: bool) -> list[Row]:
@@ -71,6 +77,11 @@ def _told(kind: str, count: int, inside: Sequence[bool], overlaps: Sequence[floa
         "peak inside": float(np.mean(inside)) if found else None,
         "median IoU": float(np.median(overlaps)) if found else None,
     }
+
+
+def _good(at: int, faces: Sequence[str]) -> Photograph:
+    lot = draw_lot(np.random.default_rng([SCORED_ON, at % LOTS]))
+    return render(faces[at % len(faces)], lot, np.random.default_rng([SCORED_ON, 97, at]))
 
 
 def _spoilt(kind: str, number: int, at: int, faces: Sequence[str]) -> Photograph:
