@@ -8,19 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from dice_core.bank import Bank
-from dice_core.crossfit import (
-    CrossFit,
-    choose_face_thresholds,
-    choose_thresholds,
-    cross_fit,
-    expect,
-    ncc_floor,
-)
-from dice_core.learn import Learning, learn
+from dice_core.crossfit import CrossFit, expect
+from dice_core.learn import Learning
 from dice_core.policy import Policy
 from dice_core.reference import Reference
 from dice_core.rows import Reason
 from dice_core.sample import runs_of
+from dice_core.teach import set_thresholds, teach
 from dice_core.threshold import Confusion
 from jobs import storage
 from jobs.errors import Refusal
@@ -115,20 +109,13 @@ def fit(settings: FitSettings, say: Say = lambda line: None) -> FitResult:
     learning = Learning(_working_size(teaching.image_size, settings.size))
     _check_memory(settings, learning, teaching)
     _announce(teaching, say)
-    lessons = learn(
-        teaching.good, learning, threads=settings.threads, progress=lambda face: say(f"learnt {face}")
-    )
-    crossfit = cross_fit(teaching.good, lessons, teaching.bad, learning, threads=settings.threads)
-    bank = Bank(
-        image_size=teaching.image_size,
-        size=learning.size,
-        faces=tuple(lesson.face for lesson in lessons),
+    bank, crossfit = teach(
+        teaching.good,
+        teaching.bad,
+        learning,
         anomaly_labels=_anomaly_labels(settings.sources, teaching),
-        ncc_floor=ncc_floor(crossfit),
-        thresholds={},
-        taught=frozenset(
-            content for sample in (*teaching.good.values(), teaching.bad) for content in sample.hashes
-        ),
+        threads=settings.threads,
+        progress=lambda face: say(f"learnt {face}"),
     )
     bank = _set_thresholds(bank, settings, teaching, crossfit)
     with storage.writing(settings.model) as stream:
@@ -140,13 +127,7 @@ def _set_thresholds(bank: Bank, settings: FitSettings, teaching: Teaching, cross
     """Choose the thresholds, and foresee what they will do."""
     policy, prevalence = settings.threshold, settings.prevalence
     try:
-        bank = replace(
-            bank,
-            thresholds=choose_thresholds(crossfit, policy, prevalence),
-            face_thresholds=choose_face_thresholds(crossfit, policy, prevalence) if settings.per_face else {},
-            policy=str(policy),
-            prevalence=prevalence,
-        )
+        bank = set_thresholds(bank, crossfit, policy, prevalence, per_face=settings.per_face)
     except ValueError as error:
         raise Refusal(f"--threshold {policy}: {error}") from error
     runs = runs_of(teaching.good.values())

@@ -4,10 +4,10 @@ import argparse
 import json
 from collections.abc import Callable, Mapping
 
-from tests.bench import transfer
+from tests.bench import quality, transfer
 from tests.bench.report import Report
 
-BENCHMARKS: Mapping[str, Callable[..., Report]] = {"transfer": transfer.run}
+BENCHMARKS: Mapping[str, Callable[..., Report]] = {"quality": quality.run, "transfer": transfer.run}
 
 
 def main() -> None:

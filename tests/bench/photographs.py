@@ -46,13 +46,15 @@ def known() -> list[Photograph] | None:
         ]
 
 
-def synthetic_day(day: int, images: int, defects: float = 0.05) -> list[Photograph]:
+def synthetic_day(
+    day: int, images: int, defects: float = 0.05, faces: tuple[str, ...] = FACES
+) -> list[Photograph]:
     """Photographs of synthetic dice from three lots that belong to one day alone."""
     lots = [draw_lot(np.random.default_rng([day, lot])) for lot in range(3)]
     photographs = []
     for number in range(images):
         rng = np.random.default_rng([day, 99, number])
-        face = FACES[number % len(FACES)]
+        face = faces[number % len(faces)]
         defect = draw_defect(rng, face) if rng.random() < defects else None
         content = encode_jpeg(render(face, lots[number % 3], rng, defect).pixels)
         photographs.append(Photograph(ANOMALIES if defect else face, f"day{day}_{number:06d}.jpg", content))

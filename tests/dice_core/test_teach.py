@@ -1,0 +1,49 @@
+"""Teaching is learning, cross-fitting and choosing, in that order and from the same images."""
+
+import numpy as np
+import pytest
+
+from dice_core.crossfit import choose_face_thresholds, choose_thresholds, ncc_floor
+from dice_core.policy import Policy
+from dice_core.rows import SCORE_DIRECTIONS
+from dice_core.teach import set_thresholds, teach
+
+
+@pytest.fixture(scope="module")
+def taught(samples, nothing, learning):
+    return teach(samples, nothing, learning, anomaly_labels=("ano",))
+
+
+def test_the_bank_holds_what_its_images_taught(taught, samples, lessons, crossfit, learning):
+    bank, found = taught
+    assert [face.name for face in bank.faces] == list(samples)
+    assert bank.image_size == bank.size == learning.size
+    assert bank.anomaly_labels == ("ano",)
+    assert bank.taught == {content for sample in samples.values() for content in sample.hashes}
+    assert bank.ncc_floor == ncc_floor(crossfit)
+    np.testing.assert_array_equal(found.good["defect_score"], crossfit.good["defect_score"])
+    np.testing.assert_array_equal(bank.faces[1].components, lessons[1].face.components)
+
+
+def test_thresholds_are_chosen_from_the_cross_fitted_scores(taught):
+    bank, crossfit = taught
+    for policy in (Policy(), Policy.parse("fpr=0.1")):
+        chosen = set_thresholds(bank, crossfit, policy)
+        assert chosen.thresholds == choose_thresholds(crossfit, policy)
+        assert chosen.policy == str(policy)
+        assert not chosen.face_thresholds
+
+
+def test_faces_have_thresholds_of_their_own_only_where_asked(taught, monkeypatch):
+    bank, crossfit = taught
+    monkeypatch.setattr("dice_core.crossfit.FEWEST_PER_FACE", 10)
+    chosen = set_thresholds(bank, crossfit, per_face=True)
+    assert chosen.face_thresholds == choose_face_thresholds(crossfit, Policy())
+    assert set(chosen.face_thresholds) == {"one", "two"}
+    assert set(chosen.thresholds) == set(SCORE_DIRECTIONS)
+
+
+def test_a_policy_that_cannot_be_kept_is_refused(taught):
+    bank, crossfit = taught
+    with pytest.raises(ValueError, match="prevalence"):
+        set_thresholds(bank, crossfit, Policy.parse("cost=miss:50,alarm:1"))
