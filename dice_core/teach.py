@@ -7,7 +7,8 @@ from dice_core.bank import Bank
 from dice_core.crossfit import CrossFit, choose_face_thresholds, choose_thresholds, cross_fit, ncc_floor
 from dice_core.learn import Learning, learn
 from dice_core.policy import Policy
-from dice_core.sample import Sample
+from dice_core.reference import Reference
+from dice_core.sample import Sample, runs_of
 
 
 def teach(
@@ -59,6 +60,7 @@ def teach(
         ncc_floor=ncc_floor(crossfit),
         thresholds={},
         taught=frozenset(content for sample in (*good.values(), bad) for content in sample.hashes),
+        reference=Reference.of(list(good), crossfit.good, crossfit.shifted, runs_of(good.values())),
     )
     return bank, crossfit
 

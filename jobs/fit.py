@@ -11,7 +11,6 @@ from dice_core.bank import Bank
 from dice_core.crossfit import CrossFit, expect
 from dice_core.learn import Learning
 from dice_core.policy import Policy
-from dice_core.reference import Reference
 from dice_core.rows import Reason
 from dice_core.sample import runs_of
 from dice_core.teach import set_thresholds, teach
@@ -131,12 +130,7 @@ def _set_thresholds(bank: Bank, settings: FitSettings, teaching: Teaching, cross
     except ValueError as error:
         raise Refusal(f"--threshold {policy}: {error}") from error
     runs = runs_of(teaching.good.values())
-    names = [face.name for face in bank.faces]
-    return replace(
-        bank,
-        expected=expect(crossfit, bank, runs, teaching.bad.runs),
-        reference=Reference.of(names, crossfit.good, crossfit.shifted, runs),
-    )
+    return replace(bank, expected=expect(crossfit, bank, runs, teaching.bad.runs))
 
 
 def _check_target(model: str) -> None:

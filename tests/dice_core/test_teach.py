@@ -45,5 +45,5 @@ def test_faces_have_thresholds_of_their_own_only_where_asked(taught, monkeypatch
 
 def test_a_policy_that_cannot_be_kept_is_refused(taught):
     bank, crossfit = taught
-    with pytest.raises(ValueError, match="prevalence"):
-        set_thresholds(bank, crossfit, Policy.parse("cost=miss:50,alarm:1"))
+    with pytest.raises(ValueError, match="budget"):
+        set_thresholds(bank, crossfit, Policy.parse("budget=1/100000"), 0.5)

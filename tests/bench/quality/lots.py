@@ -1,19 +1,17 @@
 """Lots of which nothing, half or all carries the same defect: found one by one, or alarmed at as a whole."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from dice_core.bank import Bank
+from dice_core.drift import Counts, Drift, most_called
 from dice_core.score import Columns
 from dice_core.threshold import Confusion
 from tests.bench.quality.carried import Carried
 from tests.bench.quality.material import Flags, Grey, spread_evenly
 from tests.bench.quality.outcome import Row, row
-from tests.bench.quality.taught import Taught
-
-Alarm = Callable[[Taught, Columns], bool]
-"""Whether a lot's scores, by a bank, are an alarm of their own."""
 
 LEAST_RECALL = 0.97
 PLACES = 5
@@ -51,12 +49,12 @@ MARKS = (
 )
 
 
-def lots(ways: list[Carried], parts: int = 200, alarm: Alarm | None = None) -> tuple[list[Row], list[Row]]:
+def lots(ways: list[Carried], parts: int = 200) -> tuple[list[Row], list[Row]]:
     """Judge lots in which the same mark lies at the same place, and lots of the real defective frames."""
     rows: list[Row] = []
     for way in ways:
-        rows += _of_marks(way, parts, alarm)
-        rows += _of_real_defects(way, alarm)
+        rows += _of_marks(way, parts)
+        rows += _of_real_defects(way)
     cases = []
     for share in (0.5, 1.0):
         own = [told for told in rows if told["share"] == share]
@@ -72,40 +70,40 @@ def lots(ways: list[Carried], parts: int = 200, alarm: Alarm | None = None) -> t
                 ),
             )
         )
-    if alarm is not None:
-        own = [told for told in rows if told["share"] == 0]
-        wrong = sum(bool(told["alarm"]) for told in own)
-        cases.append(row("lots without a defect", "", f"{wrong} of {len(own)} alarmed at", met=None))
+    own = [told for told in rows if told["share"] == 0]
+    wrong = sum(told["alarm"] is not None for told in own)
+    cases.append(row("lots without a defect", "", f"{wrong} of {len(own)} alarmed at", met=None))
     return cases, rows
 
 
-def _of_marks(way: Carried, parts: int, alarm: Alarm | None) -> Iterator[Row]:
+def _of_marks(way: Carried, parts: int) -> Iterator[Row]:
     good = np.flatnonzero(~way.scored.is_bad)
     images = way.scored.images[good[spread_evenly(len(good), parts)]]
     none = np.zeros(len(images), bool)
     half = np.arange(len(images)) % 2 == 1
-    yield _judged(way, "none", 0.0, images, none, alarm)
+    yield _judged(way, "none", 0.0, images, none)
     common = np.logical_and.reduce([face.part for face in way.taught.bank.faces])
     for number, mark in enumerate(MARKS):
         for y, x in mark.places(common, np.random.default_rng(number), PLACES):
             marked = np.stack([mark.paint(image, y, x) for image in images])
             for share, spoilt in ((0.5, half), (1.0, ~none)):
                 lot = np.where(spoilt[:, None, None], marked, images)
-                yield _judged(way, f"{mark.name} at {x}, {y}", share, lot, spoilt, alarm)
+                yield _judged(way, f"{mark.name} at {x}, {y}", share, lot, spoilt)
 
 
-def _of_real_defects(way: Carried, alarm: Alarm | None) -> Iterator[Row]:
+def _of_real_defects(way: Carried) -> Iterator[Row]:
     bad = way.scored.images[way.scored.is_bad]
     good = way.scored.images[~way.scored.is_bad]
     half = good[spread_evenly(len(good), len(bad))]
     for share, lot in ((0.5, np.concatenate([half, bad])), (1.0, bad)):
         spoilt = np.arange(len(lot)) >= len(lot) - len(bad)
-        yield _judged(way, "the known defective frames", share, lot, spoilt, alarm)
+        yield _judged(way, "the known defective frames", share, lot, spoilt)
 
 
-def _judged(way: Carried, name: str, share: float, images: Grey, spoilt: Flags, alarm: Alarm | None) -> Row:
+def _judged(way: Carried, name: str, share: float, images: Grey, spoilt: Flags) -> Row:
     columns = way.taught.score(images)
-    confusion = Confusion.of(spoilt, way.taught.called(columns))
+    called = way.taught.called(columns)
+    confusion = Confusion.of(spoilt, called)
     return {
         "way": way.name,
         "defect": name,
@@ -114,5 +112,16 @@ def _judged(way: Carried, name: str, share: float, images: Grey, spoilt: Flags, 
         "recall": 1.0 if confusion.recall is None else confusion.recall,
         "false alarms": confusion.fp,
         "misses": confusion.fn,
-        "alarm": None if alarm is None else alarm(way.taught, columns),
+        "alarm": _alarm(way.taught.bank, columns, called),
     }
+
+
+def _alarm(bank: Bank, columns: Columns, called: Flags) -> str | None:
+    """Judge the lot as the jobs do, from its scores alone."""
+    number = {face.name: at for at, face in enumerate(bank.faces)}
+    face = np.array([number[name] for name in columns["face"].tolist()])
+    known = columns["ncc"] >= bank.ncc_floor
+    counts = Counts.of(bank.reference, len(bank.faces), columns["defect_score"], face, called, known)
+    expected = bank.expected.get("defect_score")
+    most = most_called(expected.alarms.most if expected else None, bank.prevalence)
+    return Drift.of(counts, bank.reference, most).alarm
