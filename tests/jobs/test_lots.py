@@ -183,9 +183,11 @@ def test_a_correction_moves_the_thresholds_of_its_lot_alone():
         bad=np.array([False, False, True, False, True]),
         unknown=np.array([False, False, False, False, True]),
         seen=np.zeros(5, bool),
+        label=np.array([0, 0, 2, 1, 2]),
         face=np.array([0, 0, 0, 1, 0]),
-        group=np.arange(5),
+        run=np.arange(5),
         lot=np.array([0, 1, 1, 1, 1]),
+        content=np.arange(5, dtype=np.uint64),
         scores={"defect_score": np.array([4.5, 4.5, 6.0, 5.5, 0.1], np.float32)},
         lots=("one", "two"),
     )
