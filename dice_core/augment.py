@@ -15,10 +15,10 @@ SCALE = 0.02
 """Largest change of size, as a share."""
 GAIN = 0.10
 """Largest change of brightness, as a share."""
-SPOT_GAIN = (-0.10, 0.15)
-"""Least and greatest relative gain at the middle of the soft light spot."""
-SPOT_RADIUS = (0.12, 0.40)
-"""Least and greatest standard deviation of the spot, as a share of the image's longer side."""
+SPOT_GAIN = (-0.10, 0.90)
+"""Least and greatest relative gain at the middle of the light spot: from a shade to a reflection."""
+SPOT_RADIUS = (0.06, 0.35)
+"""Least and greatest standard deviation of the spot along either axis, as a share of the longer side."""
 
 
 def augment(images: npt.NDArray[np.uint8], copies: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
@@ -44,11 +44,12 @@ def augment(images: npt.NDArray[np.uint8], copies: int, rng: np.random.Generator
     scale = 1 + rng.uniform(-SCALE, SCALE, count)
     shift = rng.uniform(-SHIFT, SHIFT, (count, 2)) * side
     middle = rng.uniform(0, 1, (count, 2)) * images.shape[1:]
-    radius = rng.uniform(*SPOT_RADIUS, count) * side
+    radius = rng.uniform(*SPOT_RADIUS, (count, 2)) * side
+    turn = rng.uniform(0, np.pi, count)
     gain = 1 + rng.uniform(-GAIN, GAIN, count)
     spot = rng.uniform(*SPOT_GAIN, count)
     pose = np.column_stack([np.cos(angle) / scale, np.sin(angle) / scale, shift])
-    light = np.column_stack([gain, spot, middle, 0.5 / radius**2])
+    light = np.column_stack([gain, spot, middle, np.cos(turn), np.sin(turn), 0.5 / radius**2])
     drawn = np.empty((count, *images.shape[1:]), np.uint8)
     _warp(images, copies, pose.astype(np.float32), light.astype(np.float32), drawn)
     return drawn
@@ -62,7 +63,7 @@ def _warp(images: Any, copies: int, pose: Any, light: Any, drawn: Any) -> None:
     for n in range(count):
         image = images[n // copies]
         cosine, sine, shift_y, shift_x = pose[n]
-        gain, spot, spot_y, spot_x, falloff = light[n]
+        gain, spot, spot_y, spot_x, along, across, fall_along, fall_across = light[n]
         for y in range(height):
             for x in range(width):
                 dy = y - middle_y - shift_y
@@ -77,6 +78,7 @@ def _warp(images: Any, copies: int, pose: Any, light: Any, drawn: Any) -> None:
                 upper = image[y0, x0] * (1 - fx) + image[y0, x0 + 1] * fx
                 lower = image[y0 + 1, x0] * (1 - fx) + image[y0 + 1, x0 + 1] * fx
                 value = upper * (1 - fy) + lower * fy
-                distance = (y - spot_y) ** 2 + (x - spot_x) ** 2
-                value *= gain * (1 + spot * np.exp(-distance * falloff))
+                u = along * (x - spot_x) + across * (y - spot_y)
+                v = along * (y - spot_y) - across * (x - spot_x)
+                value *= gain * (1 + spot * np.exp(-u * u * fall_along - v * v * fall_across))
                 drawn[n, y, x] = np.uint8(min(max(value + np.float32(0.5), np.float32(0)), np.float32(255)))

@@ -45,12 +45,15 @@ class Face:
         Which pixels are the part, bool (H, W).
     exposure
         How its images are evened.
+    target
+        Mean of the evened images laid on each other: what an image is registered to, float32 (H, W).
     centre
-        Mean of the evened images and their augmented copies, float32 (H, W).
+        Mean of the aligned images and their augmented copies, float32 (H, W).
     components
         Variation templates: orthonormal principal components, float32 (K, H * W).
     spread_dark, spread_bright
-        Root mean square of held-out good residuals below and above zero, float32 (H, W), grey levels.
+        Root mean square of held-out good images' band-passed residuals below and above zero, float32 (H, W),
+        grey levels.
     """
 
     name: str
@@ -58,13 +61,14 @@ class Face:
     mean: npt.NDArray[np.float32]
     part: npt.NDArray[np.bool_]
     exposure: Exposure
+    target: npt.NDArray[np.float32]
     centre: npt.NDArray[np.float32]
     components: npt.NDArray[np.float32]
     spread_dark: npt.NDArray[np.float32]
     spread_bright: npt.NDArray[np.float32]
 
 
-_FACE_ARRAYS = ("mean", "part", "centre", "components", "spread_dark", "spread_bright")
+_FACE_ARRAYS = ("mean", "part", "target", "centre", "components", "spread_dark", "spread_bright")
 
 
 @dataclass(frozen=True)

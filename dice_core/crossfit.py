@@ -43,7 +43,8 @@ class CrossFit:
     good
         Columns of the good images, in the order of faces and samples.
     shifted
-        Columns of one augmented copy of each good image: what another day's light and pose do to the scores.
+        Columns of one augmented copy of each good image, its pose not found quite: what another day's light
+        and pose do to the scores.
     bad
         Columns of the defective images, in the order of their sample.
     """
@@ -84,13 +85,12 @@ def cross_fit(
 
     def one_fold(fold: int) -> list[tuple[npt.NDArray[np.intp], Columns]]:
         faces = tuple(lesson.without[fold] for lesson in lessons)
-        scorer = Scorer(
-            Bank(learning.size, learning.size, faces, (), -1.0, {"defect_score": np.inf}, frozenset())
-        )
+        bank = Bank(learning.size, learning.size, faces, (), -1.0, {"defect_score": np.inf}, frozenset())
+        scorer, unsteady = Scorer(bank), Scorer(bank, np.random.default_rng([learning.seed, fold]))
         own, own_bad = np.flatnonzero(fold_of == fold), np.flatnonzero(bad_fold_of == fold)
         return [
             (own, scorer.score(images[own])),
-            (own, scorer.score(shifted[own])),
+            (own, unsteady.score(shifted[own])),
             (own_bad, scorer.score(bad_images[own_bad])),
         ]
 
@@ -144,7 +144,9 @@ def choose_thresholds(
         if own.needs_defects and not len(bad):
             chosen = other_day
         else:
-            chosen = own.choose(good, bad, prevalence)
+            # The gap to the bad ones begins where the good ones of another day end.
+            everywhere = np.concatenate([good, shifted]) if own.name == "f1" else good
+            chosen = own.choose(everywhere, bad, prevalence)
             chosen = min(chosen, other_day) if own.name == "f1" else chosen
         thresholds[column] = direction * chosen
     return thresholds

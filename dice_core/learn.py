@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,15 @@ from dice_core.augment import augment
 from dice_core.bank import Face
 from dice_core.exposure import Exposure, even
 from dice_core.part import find_part
-from dice_core.residual import rebuild
+from dice_core.register import Registration, jitter, warp
+from dice_core.residual import band_pass, rebuild
 from dice_core.sample import Sample
 from dice_core.score import resize
 
-SPREAD_FLOOR = 0.02 * 255
-"""Grey levels below which a spread is not believed: what sensor noise and JPEG leave anywhere."""
+FLOOR_DARK, FLOOR_BRIGHT = 2.0, 4.5
+"""Grey levels that every spread has besides what was seen: noise, JPEG and, where too bright, reflections."""
+LAYINGS = 2
+"""How often images are laid on their mean and the mean taken anew, until edges are sharp."""
 
 
 @dataclass(frozen=True)
@@ -137,9 +140,11 @@ def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Ge
     copies_each = learning.copies_of(len(images))
     fold_of = sample.folds(learning.folds)
     held_out = len(set(fold_of.tolist())) == learning.folds
-    mean = images.mean(axis=0, dtype=np.float64).astype(np.float32)
-    part = find_part(mean)
+    mean = _mean(images)
+    target = _lay(images, mean)
+    part = find_part(target)
     exposure = Exposure.of(mean, part)
+    registration = Registration.to(target, part)
     copies = augment(images, copies_each, rng)
     fold_of_copies = np.repeat(fold_of, copies_each)
     if not held_out:
@@ -148,20 +153,22 @@ def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Ge
         copy = np.tile(np.arange(copies_each), len(images))
         fold_of_copies = (np.repeat(fold_of, copies_each) + copy) % learning.folds
     folds = np.concatenate([fold_of, fold_of_copies])
-    vectors = np.concatenate([even(images, part, exposure), even(copies, part, exposure)])
+    evened = even(images, part, exposure), even(copies, part, exposure)
+    lie, pose = (registration.transforms(stack) for stack in evened)
+    # Another day's pose is never found quite: the copies teach what a little beside it looks like.
+    vectors = np.concatenate([warp(evened[0], lie), warp(evened[1], jitter(pose, max(mean.shape), rng))])
     flat = vectors.reshape(len(vectors), -1)
     gram = _gram(flat)
     spreads = _Spreads(mean.shape)
     fold_faces = []
-    whole = Face(name, len(sample), mean, part, exposure, mean, flat[:0], mean, mean)
+    whole = Face(name, len(sample), mean, part, exposure, target, mean, flat[:0], mean, mean)
     for fold in range(learning.folds):
         inside = folds != fold
         centre, components = _principal(flat, gram, inside, learning.components, rng)
         centre = centre.reshape(mean.shape)
         spreads.add(_unexplained(vectors[~inside], centre, components))
         own = images[inside[: len(images)]] if held_out else images
-        fold_mean = own.mean(axis=0, dtype=np.float64).astype(np.float32)
-        fold_faces.append(replace(whole, mean=fold_mean, centre=centre, components=components))
+        fold_faces.append(replace(whole, mean=_mean(own), centre=centre, components=components))
     centre, components = _principal(flat, gram, np.ones(len(flat), bool), learning.components, rng)
     spread = spreads.close()
     return Lesson(
@@ -173,15 +180,29 @@ def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Ge
     )
 
 
+def _mean(images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    return np.asarray(images.mean(axis=0, dtype=np.float64), np.float32)
+
+
+def _lay(images: npt.NDArray[np.uint8], mean: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Lay evened images on each other, (N, H, W), and take their mean, (H, W)."""
+    part = find_part(mean)
+    evened = even(images, part, Exposure.of(mean, part))
+    target = _mean(evened)
+    for _ in range(LAYINGS):
+        target = _mean(warp(evened, Registration.to(target, part).transforms(evened)))
+    return target
+
+
 def _unexplained(
     vectors: npt.NDArray[np.float32], centre: npt.NDArray[np.float32], components: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
     # A function of its own, so that a fold's copy of the vectors is made once and gone at its end.
-    return vectors - rebuild(vectors, centre, components)
+    return band_pass(vectors - rebuild(vectors, centre, components))
 
 
 class _Spreads:
-    """Sums of squares of held-out residuals, the dark and the bright ones apart."""
+    """Sums of squares of held-out band-passed residuals, the dark and the bright ones apart."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._squares = np.zeros((2, *shape))
@@ -193,10 +214,10 @@ class _Spreads:
             self._counts[side] += kept.sum(axis=0)
 
     def close(self) -> "_Spread":
-        """Root mean squares, smoothed as neighbouring pixels share their causes, and not under the floor."""
-        mean = self._squares / np.maximum(self._counts, 1)
-        smooth = np.sqrt(ndimage.gaussian_filter(mean, (0, 1, 1)))
-        return _Spread(*np.maximum(smooth, SPREAD_FLOOR).astype(np.float32))
+        """Root mean squares, smoothed as neighbouring pixels share their causes, with the floors added."""
+        mean = ndimage.gaussian_filter(self._squares / np.maximum(self._counts, 1), (0, 1, 1))
+        dark, bright = np.sqrt(mean + np.square([FLOOR_DARK, FLOOR_BRIGHT])[:, None, None])
+        return _Spread(dark.astype(np.float32), bright.astype(np.float32))
 
 
 class _Spread(NamedTuple):

@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 from skimage.morphology import convex_hull_image
 
-MARGIN = 2 / 128
+MARGIN = 4 / 128
 """How much of the part's outline is left out, as a share of the longer side: it moves with the crop."""
 
 LEAST_SHARE = 0.25

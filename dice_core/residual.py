@@ -12,22 +12,45 @@ import numpy.typing as npt
 
 from dice_core.compiled import compiled
 
-SMOOTHING = 1.5 / 128
+SMOOTHING = 1.75 / 128
 """Standard deviation of the Gaussian that gathers a defect's evidence, in shares of the longer side."""
+SURROUND = 6 / 128
+"""That of the surroundings which it is compared with: what changes more slowly than this is light."""
+OUTLINE = 1 / 128
+"""That of the Gaussian under which a defect's region is followed."""
 
 REGION_SHARE = 0.5
-"""A defect's region is where the smoothed square is at least this share of its peak."""
+"""A defect's region is where the residual is at least this share of that at the peak, and of its sign."""
 
 
 class Defect(NamedTuple):
-    """Where and how much images differ from their rebuilt templates; arrays of (N,), pixels of the map."""
+    """Where and how much images differ from their rebuilt templates; arrays of (N,), pixels of the map.
+
+    Attributes
+    ----------
+    score
+        Highest evidence, whatever its sign.
+    peak_x, peak_y
+        Where it is.
+    x, y, width, height, area
+        Box and area of the region that holds the peak.
+    regions
+        Connected regions of one sign with evidence at the limit or beyond.
+    dark, bright
+        Pixels with evidence at the limit or beyond, where the image is too dark and where it is too bright.
+    """
 
     score: npt.NDArray[np.float32]
+    peak_x: npt.NDArray[np.int32]
+    peak_y: npt.NDArray[np.int32]
     x: npt.NDArray[np.int32]
     y: npt.NDArray[np.int32]
     width: npt.NDArray[np.int32]
     height: npt.NDArray[np.int32]
     area: npt.NDArray[np.int32]
+    regions: npt.NDArray[np.int32]
+    dark: npt.NDArray[np.int32]
+    bright: npt.NDArray[np.int32]
 
 
 def rebuild(
@@ -38,9 +61,9 @@ def rebuild(
     Parameters
     ----------
     images
-        Evened images, (N, H, W).
+        Evened and aligned images, (N, H, W).
     centre
-        The face's mean of evened images, (H, W).
+        The face's mean of such images, (H, W).
     components
         Orthonormal variation templates, (K, H * W).
 
@@ -54,29 +77,41 @@ def rebuild(
     return explained.reshape(images.shape) + centre
 
 
-def smooth_squares(
+def band_pass(residual: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Smooth the residual, less its surroundings: a difference of Gaussians, (N, H, W), grey levels.
+
+    What is as wide as a light's gradient goes, what is as small as a grain is averaged away, and an edge that
+    lies a little beside its place, dark on one side and bright on the other, cancels (Marr and Hildreth,
+    Proc. Royal Society B 207, 1980). Beyond the image the residual is 0.
+    """
+    side = max(residual.shape[1:])
+    passed = np.empty_like(residual)
+    _band_pass(residual, gaussian_kernel(SMOOTHING * side), gaussian_kernel(SURROUND * side), passed)
+    return passed
+
+
+def evidence(
     residual: npt.NDArray[np.float32],
     spread_dark: npt.NDArray[np.float32],
     spread_bright: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float32]:
-    """Square the residual in units of spread and smooth it: the evidence map.
+    """Give the band-passed residual in units of what good images show at that place.
 
     Parameters
     ----------
     residual
-        Evened image minus rebuilt template, (N, H, W); negative where the image is too dark.
+        Aligned image minus rebuilt template, (N, H, W); negative where the image is too dark.
     spread_dark, spread_bright
-        Root mean square of good images' negative and positive residuals, (H, W), same units, positive.
+        Root mean square of good images' negative and positive band-passed residuals, (H, W), same units,
+        positive.
 
     Returns
     -------
     ndarray
-        float32 (N, H, W), no unit, not negative; 1 is what good images show on average.
+        float32 (N, H, W), no unit; negative where the image is too dark.
     """
-    maps = np.empty_like(residual)
-    kernel = gaussian_kernel(SMOOTHING * max(residual.shape[1:]))
-    _smooth_squares(residual, 1 / spread_dark, 1 / spread_bright, kernel, maps)
-    return maps
+    passed = band_pass(residual)
+    return np.asarray(passed * np.where(passed < 0, 1 / spread_dark, 1 / spread_bright), np.float32)
 
 
 def gaussian_kernel(sigma: float) -> npt.NDArray[np.float32]:
@@ -86,87 +121,138 @@ def gaussian_kernel(sigma: float) -> npt.NDArray[np.float32]:
     return np.asarray(weights / weights.sum(), np.float32)
 
 
-def peak(maps: npt.NDArray[np.float32], part: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """Take the root of each evidence map's highest value inside the part, (N,): the defect score."""
-    return np.asarray(np.sqrt(maps[:, part].max(axis=1, initial=0)))
-
-
-def locate(maps: npt.NDArray[np.float32], part: npt.NDArray[np.bool_]) -> Defect:
-    """Score each evidence map and box the connected region around its peak.
+def locate(
+    residual: npt.NDArray[np.float32],
+    maps: npt.NDArray[np.float32],
+    part: npt.NDArray[np.bool_],
+    limit: float = np.inf,
+) -> Defect:
+    """Score each evidence map, and follow the defect at its peak to its outline.
 
     Parameters
     ----------
+    residual
+        What the evidence is of, (N, H, W): its outline is sharper.
     maps
         Evidence maps, (N, H, W).
     part
         Which pixels are the part, (H, W); the peak is sought inside.
-
-    Returns
-    -------
-    Defect
-        Score, box and area of the region that holds the peak.
+    limit
+        Evidence, over 0, from which on regions are counted.
     """
-    found = np.empty((len(maps), 5), np.int32)
-    _locate(maps, part, REGION_SHARE, found)
-    return Defect(peak(maps, part), *found.T)
+    found = np.empty((len(maps), 10), np.int32)
+    highest = np.empty(len(maps), np.float32)
+    outline = np.empty_like(residual)
+    _smooth(residual, gaussian_kernel(OUTLINE * max(residual.shape[1:])), outline)
+    _locate(outline, maps, part, REGION_SHARE, limit, highest, found)
+    return Defect(highest, *found.T)
 
 
 @compiled()
-def _locate(maps: Any, part: Any, share: float, found: Any) -> None:
+def _flood(
+    values: Any,
+    inside: Any,
+    least: float,
+    sign: float,
+    y: int,
+    x: int,
+    met: Any,
+    mark: int,
+    waiting: Any,
+    box: Any,
+) -> int:
+    """Mark what is connected to a place by side and of its sign and at least so much; box it and count it."""
+    height, width = values.shape
+    waiting[0, 0], waiting[0, 1] = y, x
+    met[y, x] = mark
+    held, area = 1, 0
+    box[0], box[1], box[2], box[3] = x, y, x, y
+    while held:
+        held -= 1
+        y, x = waiting[held, 0], waiting[held, 1]
+        area += 1
+        box[0], box[1] = min(box[0], x), min(box[1], y)
+        box[2], box[3] = max(box[2], x), max(box[3], y)
+        for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            v, u = y + dy, x + dx
+            if (
+                0 <= v < height
+                and 0 <= u < width
+                and met[v, u] != mark
+                and inside[v, u]
+                and sign * values[v, u] >= least
+            ):
+                met[v, u] = mark
+                waiting[held, 0], waiting[held, 1] = v, u
+                held += 1
+    return area
+
+
+@compiled()
+def _locate(outline: Any, maps: Any, part: Any, share: float, limit: float, highest: Any, found: Any) -> None:
     count, height, width = maps.shape
-    met = np.full((height, width), -1, np.int64)
+    met = np.zeros((height, width), np.int64)
     waiting = np.empty((height * width, 2), np.int64)
+    box = np.empty(4, np.int64)
+    mark = 0
     for n in range(count):
         evidence = maps[n]
-        highest, top, left = np.float32(-1), 0, 0
+        most, top, left = np.float32(-1), 0, 0
         for y in range(height):
             for x in range(width):
-                if part[y, x] and evidence[y, x] > highest:
-                    highest, top, left = evidence[y, x], y, x
-        # Flood from the peak over neighbours by side inside the part.
-        least = share * highest
-        waiting[0, 0], waiting[0, 1] = top, left
-        met[top, left] = n
-        held, area = 1, 0
-        first_y, last_y, first_x, last_x = top, top, left, left
-        while held:
-            held -= 1
-            area += 1
-            y, x = waiting[held, 0], waiting[held, 1]
-            first_y, last_y = min(first_y, y), max(last_y, y)
-            first_x, last_x = min(first_x, x), max(last_x, x)
-            for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-                v, u = y + dy, x + dx
-                if 0 <= v < height and 0 <= u < width and met[v, u] != n:
-                    met[v, u] = n
-                    if part[v, u] and evidence[v, u] >= least:
-                        waiting[held, 0], waiting[held, 1] = v, u
-                        held += 1
-        found[n, 0], found[n, 1] = first_x, first_y
-        found[n, 2], found[n, 3] = last_x - first_x + 1, last_y - first_y + 1
-        found[n, 4] = area
+                if part[y, x] and abs(evidence[y, x]) > most:
+                    most, top, left = abs(evidence[y, x]), y, x
+        highest[n] = max(most, np.float32(0))
+        sign = np.float32(-1 if evidence[top, left] < 0 else 1)
+        mark += 1
+        area = _flood(
+            outline[n], part, share * abs(outline[n, top, left]), sign, top, left, met, mark, waiting, box
+        )
+        found[n, 0], found[n, 1] = left, top
+        found[n, 2], found[n, 3] = box[0], box[1]
+        found[n, 4], found[n, 5] = box[2] - box[0] + 1, box[3] - box[1] + 1
+        found[n, 6] = area
+        found[n, 7], found[n, 8], found[n, 9] = 0, 0, 0
+        if most < limit:
+            continue
+        first = mark + 1
+        for side in range(2):
+            sign = np.float32(2 * side - 1)
+            for y in range(height):
+                for x in range(width):
+                    if part[y, x] and sign * evidence[y, x] >= limit and met[y, x] < first:
+                        mark += 1
+                        found[n, 7] += 1
+                        found[n, 8 + side] += _flood(
+                            evidence, part, limit, sign, y, x, met, mark, waiting, box
+                        )
 
 
 @compiled(fastmath={"contract"})
-def _smooth_squares(residual: Any, per_dark: Any, per_bright: Any, kernel: Any, maps: Any) -> None:
-    count, height, width = residual.shape
+def _smooth(images: Any, kernel: Any, smooth: Any) -> None:
+    count, height, width = images.shape
     radius = kernel.size // 2
     # Zeros around the image: nothing is known there, so nothing is held against it.
-    squares = np.zeros((height + 2 * radius, width), np.float32)
+    framed = np.zeros((height + 2 * radius, width), np.float32)
     row = np.zeros(width + 2 * radius, np.float32)
     inner = row[radius : radius + width]
     for n in range(count):
+        framed[radius : radius + height] = images[n]
         for y in range(height):
-            values, dark, bright, square = residual[n, y], per_dark[y], per_bright[y], squares[y + radius]
+            _weigh(framed[y:], kernel, inner)
             for x in range(width):
-                value = values[x] * (dark[x] if values[x] < 0 else bright[x])
-                square[x] = value * value
-        for y in range(height):
-            _weigh(squares[y:], kernel, inner)
-            for x in range(width):
-                maps[n, y, x] = 0
+                smooth[n, y, x] = 0
             for k in range(kernel.size):
-                _add(row[k:], kernel[k], maps[n, y])
+                _add(row[k:], kernel[k], smooth[n, y])
+
+
+@compiled(fastmath={"contract"})
+def _band_pass(images: Any, narrow: Any, wide: Any, passed: Any) -> None:
+    surroundings = np.empty((1, *images.shape[1:]), np.float32)
+    for n in range(len(images)):
+        _smooth(images[n : n + 1], narrow, passed[n : n + 1])
+        _smooth(images[n : n + 1], wide, surroundings)
+        passed[n] -= surroundings[0]
 
 
 @compiled(fastmath={"contract"})

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Status(StrEnum):
@@ -79,11 +79,16 @@ SCHEMA = pa.schema(
         pa.field("ssim_rebuilt", pa.float32()),
         pa.field("ssim_low", pa.float32()),
         pa.field("defect_score", pa.float32()),
+        pa.field("defect_peak_x", pa.int32()),
+        pa.field("defect_peak_y", pa.int32()),
         pa.field("defect_x", pa.int32()),
         pa.field("defect_y", pa.int32()),
         pa.field("defect_width", pa.int32()),
         pa.field("defect_height", pa.int32()),
         pa.field("defect_area", pa.int32()),
+        pa.field("defect_regions", pa.int32()),
+        pa.field("defect_dark", pa.int32()),
+        pa.field("defect_bright", pa.int32()),
         pa.field("verdict", pa.string()),
     ]
 )

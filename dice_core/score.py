@@ -10,7 +10,8 @@ from skimage.transform import resize as skimage_resize
 from dice_core.bank import Bank
 from dice_core.exposure import even
 from dice_core.match import Templates, ncc
-from dice_core.residual import locate, rebuild, smooth_squares
+from dice_core.register import Registration, box_in_image, jitter, warp
+from dice_core.residual import Defect, evidence, locate, rebuild
 from dice_core.rows import Verdict
 from dice_core.ssim import Reference, ssim_map, ssim_pair_scores
 
@@ -37,10 +38,14 @@ class Scorer:
     ----------
     bank
         What was learnt from good parts.
+    unsteady
+        A source of chance, where images are to lie a little beside where they were found to: for scores as
+        on a day whose pose is not found quite. By default they are not.
     """
 
-    def __init__(self, bank: Bank) -> None:
+    def __init__(self, bank: Bank, unsteady: np.random.Generator | None = None) -> None:
         self._bank = bank
+        self._unsteady = unsteady
         self.image_size = bank.image_size
         self.faces = tuple(face.name for face in bank.faces)
         self.anomaly_labels = bank.anomaly_labels
@@ -48,6 +53,7 @@ class Scorer:
         means = np.stack([face.mean for face in bank.faces])
         self._templates = Templates.of(means)
         self._means = Reference.of(means)
+        self._registrations = [Registration.to(face.target, face.part) for face in bank.faces]
 
     def score(self, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
         """Score images of the bank's size.
@@ -61,8 +67,8 @@ class Scorer:
         -------
         dict
             Arrays of (N,): face, ncc and ncc_margin (-1..1), ssim and ssim_rebuilt and ssim_low (-1..1),
-            defect_score (units of good parts' spread), the defect's box and area (pixels of the photograph),
-            verdict.
+            defect_score (units of good parts' spread), the defect's peak, box and area (pixels of the
+            photograph), regions beyond the threshold with their dark and bright area, verdict.
         """
         work = resize(images, self._bank.size)
         similarity = ncc(work, self._templates)
@@ -86,33 +92,54 @@ class Scorer:
         self, work: npt.NDArray[np.uint8], which: npt.NDArray[np.intp]
     ) -> dict[str, npt.NDArray[Any]]:
         names = ("ssim_rebuilt", "ssim_low", "defect_score")
-        boxes = ("defect_x", "defect_y", "defect_width", "defect_height", "defect_area")
         columns: dict[str, npt.NDArray[Any]] = {name: np.empty(len(work), np.float32) for name in names}
-        columns |= {name: np.empty(len(work), np.int32) for name in boxes}
+        columns |= {name: np.empty(len(work), np.int32) for name in _PLACES}
         for number in np.unique(which):
             face = self._bank.faces[number]
             own = np.flatnonzero(which == number)
             evened = even(work[own], face.part, face.exposure)
-            rebuilt = rebuild(evened, face.centre, face.components)
-            mean, low = ssim_pair_scores(evened, rebuilt)
+            transforms = self._registrations[number].transforms(evened)
+            if self._unsteady is not None:
+                transforms = jitter(transforms, max(self._bank.size), self._unsteady)
+            aligned = warp(evened, transforms)
+            rebuilt = rebuild(aligned, face.centre, face.components)
+            mean, low = ssim_pair_scores(aligned, rebuilt)
             columns["ssim_rebuilt"][own], columns["ssim_low"][own] = mean, low
-            maps = smooth_squares(evened - rebuilt, face.spread_dark, face.spread_bright)
-            defect = locate(maps, face.part)
+            residual = aligned - rebuilt
+            maps = evidence(residual, face.spread_dark, face.spread_bright)
+            defect = locate(residual, maps, face.part, float(self._thresholds[number]))
             columns["defect_score"][own] = defect.score
-            for name, values in zip(boxes, self._in_photograph(*defect[1:]), strict=True):
+            for name, values in zip(_PLACES, self._in_photograph(defect, transforms), strict=True):
                 columns[name][own] = values
         return columns
 
     def _in_photograph(
-        self, x: Any, y: Any, width: Any, height: Any, area: Any
+        self, defect: Defect, transforms: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.int32], ...]:
-        """Boxes in the pixels of the photograph rather than of the working size."""
+        """Places in the pixels of the photograph, as it was taken, rather than of the target."""
         down = self._bank.image_size[0] / self._bank.size[0]
         across = self._bank.image_size[1] / self._bank.size[1]
-        left, top = np.rint(x * across), np.rint(y * down)
-        # The far edges are rounded rather than the lengths, so that no box leaves the photograph.
-        box = (left, top, np.rint((x + width) * across) - left, np.rint((y + height) * down) - top)
-        return tuple(value.astype(np.int32) for value in (*box, np.rint(area * across * down)))
+
+        def send(x: Any, y: Any, width: Any, height: Any) -> tuple[npt.NDArray[np.float64], ...]:
+            left, top, right, bottom = box_in_image(transforms, self._bank.size, x, y, width, height)
+            return left * across, top * down, right * across, bottom * down
+
+        left, top, right, bottom = send(defect.peak_x, defect.peak_y, 1, 1)
+        peak = np.floor((left + right) / 2), np.floor((top + bottom) / 2)
+        # The edges are rounded rather than the lengths, so that no box leaves the photograph.
+        left, top, right, bottom = map(np.rint, send(defect.x, defect.y, defect.width, defect.height))
+        right, bottom = np.maximum(right, left + 1), np.maximum(bottom, top + 1)
+        left, top = np.minimum(left, right - 1), np.minimum(top, bottom - 1)
+        box = left, top, right - left, bottom - top
+        area = np.clip(np.rint(defect.area * across * down), 1, box[2] * box[3])
+        beyond = (np.rint(values * across * down) for values in (defect.dark, defect.bright))
+        return tuple(value.astype(np.int32) for value in (*peak, *box, area, defect.regions, *beyond))
+
+
+_PLACES = (
+    *("defect_peak_x", "defect_peak_y", "defect_x", "defect_y", "defect_width", "defect_height"),
+    *("defect_area", "defect_regions", "defect_dark", "defect_bright"),
+)
 
 
 def _runner_up(similarity: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

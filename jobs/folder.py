@@ -12,7 +12,7 @@ from jobs.errors import Refusal
 from jobs.plan import ArchiveRecord, Shard, archive_prefix, part_prefix
 from jobs.reader import Limits
 
-ROWS_VERSION = 1
+ROWS_VERSION = 2
 """Raised whenever the same image and the same model would give another row."""
 
 JOB = "_job.json"

@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dice_core.bank import Bank
-from dice_core.learn import SPREAD_FLOOR, Learning
+from dice_core.learn import Learning
 from tests.bench.quality.material import Grey, Material
+
+SPREAD_FLOOR = 0.02 * 255
+"""Grey levels below which a spread is not believed."""
 
 Scores = npt.NDArray[np.float32]
 Model = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
