@@ -19,7 +19,7 @@ SURROUND = 6 / 128
 OUTLINE = 1 / 128
 """That of the Gaussian under which a defect's region is followed."""
 
-REGION_SHARE = 0.5
+REGION_SHARE = 0.3
 """A defect's region is where the residual is at least this share of that at the peak, and of its sign."""
 
 
@@ -33,7 +33,7 @@ class Defect(NamedTuple):
     peak_x, peak_y
         Where it is.
     x, y, width, height, area
-        Box and area of the region that holds the peak.
+        Box around all that was followed, and its pixels.
     regions
         Connected regions of one sign with evidence at the limit or beyond.
     dark, bright
@@ -82,7 +82,8 @@ def band_pass(residual: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
     What is as wide as a light's gradient goes, what is as small as a grain is averaged away, and an edge that
     lies a little beside its place, dark on one side and bright on the other, cancels (Marr and Hildreth,
-    Proc. Royal Society B 207, 1980). Beyond the image the residual is 0.
+    Proc. Royal Society B 207, 1980). Where only the surroundings differ the pixel itself does not, and has
+    nothing. Beyond the image the residual is 0.
     """
     side = max(residual.shape[1:])
     passed = np.empty_like(residual)
@@ -127,7 +128,10 @@ def locate(
     part: npt.NDArray[np.bool_],
     limit: float = np.inf,
 ) -> Defect:
-    """Score each evidence map, and follow the defect at its peak to its outline.
+    """Score each evidence map, and follow what it points at to its outline.
+
+    The residual is followed from the peak, and from every region with evidence at the limit or beyond: over
+    the pixels of one sign that have at least `REGION_SHARE` of what the strongest one of the region has.
 
     Parameters
     ----------
@@ -149,83 +153,97 @@ def locate(
 
 
 @compiled()
-def _flood(
-    values: Any,
-    inside: Any,
-    least: float,
-    sign: float,
-    y: int,
-    x: int,
-    met: Any,
-    mark: int,
-    waiting: Any,
-    box: Any,
-) -> int:
-    """Mark what is connected to a place by side and of its sign and at least so much; box it and count it."""
+def _flood(values: Any, inside: Any, least: float, sign: float, seed: int, met: Any, waiting: Any) -> int:
+    """Mark what is connected to a pixel by side, of its sign and at least so much; list it in `waiting`.
+
+    Images are flat rows, so that a place is one number; returns how many pixels were not marked before.
+    """
     height, width = values.shape
-    waiting[0, 0], waiting[0, 1] = y, x
-    met[y, x] = mark
-    held, area = 1, 0
-    box[0], box[1], box[2], box[3] = x, y, x, y
-    while held:
-        held -= 1
-        y, x = waiting[held, 0], waiting[held, 1]
-        area += 1
-        box[0], box[1] = min(box[0], x), min(box[1], y)
-        box[2], box[3] = max(box[2], x), max(box[3], y)
+    waiting[0] = seed
+    met[seed // width, seed % width] = True
+    at, held = 0, 1
+    while at < held:
+        y, x = waiting[at] // width, waiting[at] % width
+        at += 1
         for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
             v, u = y + dy, x + dx
-            if (
-                0 <= v < height
-                and 0 <= u < width
-                and met[v, u] != mark
-                and inside[v, u]
-                and sign * values[v, u] >= least
-            ):
-                met[v, u] = mark
-                waiting[held, 0], waiting[held, 1] = v, u
+            if not (0 <= v < height and 0 <= u < width) or met[v, u]:
+                continue
+            if inside[v, u] and sign * values[v, u] >= least:
+                met[v, u] = True
+                waiting[held] = v * width + u
                 held += 1
-    return area
+    return held
+
+
+@compiled()
+def _surround(waiting: Any, held: int, width: int, box: Any) -> None:
+    """Widen a box, left, top, right and bottom, by the pixels that are listed."""
+    for k in range(held):
+        y, x = waiting[k] // width, waiting[k] % width
+        box[0], box[1] = min(box[0], x), min(box[1], y)
+        box[2], box[3] = max(box[2], x), max(box[3], y)
 
 
 @compiled()
 def _locate(outline: Any, maps: Any, part: Any, share: float, limit: float, highest: Any, found: Any) -> None:
     count, height, width = maps.shape
-    met = np.zeros((height, width), np.int64)
-    waiting = np.empty((height * width, 2), np.int64)
+    waiting = np.empty(height * width, np.int64)
+    followed = np.empty((height, width), np.bool_)
+    counted = np.empty((height, width), np.bool_)
     box = np.empty(4, np.int64)
-    mark = 0
     for n in range(count):
-        evidence = maps[n]
-        most, top, left = np.float32(-1), 0, 0
-        for y in range(height):
-            for x in range(width):
-                if part[y, x] and abs(evidence[y, x]) > most:
-                    most, top, left = abs(evidence[y, x]), y, x
-        highest[n] = max(most, np.float32(0))
-        sign = np.float32(-1 if evidence[top, left] < 0 else 1)
-        mark += 1
-        area = _flood(
-            outline[n], part, share * abs(outline[n, top, left]), sign, top, left, met, mark, waiting, box
-        )
-        found[n, 0], found[n, 1] = left, top
+        peak = _peak(maps[n], part)
+        most = abs(maps[n].flat[peak])
+        highest[n] = most if part.flat[peak] else np.float32(0)
+        found[n, 0], found[n, 1] = peak % width, peak // width
+        box[0], box[1], box[2], box[3] = width, height, -1, -1
+        followed[:], counted[:] = False, False
+        found[n, 6] = _follow(outline[n], part, share, peak, followed, waiting, box)
+        found[n, 7:] = 0
+        if most >= limit:
+            for seed in range(height * width):
+                if part.flat[seed] and abs(maps[n].flat[seed]) >= limit and not counted.flat[seed]:
+                    sign = np.float32(-1 if maps[n].flat[seed] < 0 else 1)
+                    held = _flood(maps[n], part, limit, sign, seed, counted, waiting)
+                    found[n, 7] += 1
+                    found[n, 8 if sign < 0 else 9] += held
+                    best = _strongest(outline[n], sign, waiting, held)
+                    if not followed.flat[best]:
+                        found[n, 6] += _follow(outline[n], part, share, best, followed, waiting, box)
         found[n, 2], found[n, 3] = box[0], box[1]
         found[n, 4], found[n, 5] = box[2] - box[0] + 1, box[3] - box[1] + 1
-        found[n, 6] = area
-        found[n, 7], found[n, 8], found[n, 9] = 0, 0, 0
-        if most < limit:
-            continue
-        first = mark + 1
-        for side in range(2):
-            sign = np.float32(2 * side - 1)
-            for y in range(height):
-                for x in range(width):
-                    if part[y, x] and sign * evidence[y, x] >= limit and met[y, x] < first:
-                        mark += 1
-                        found[n, 7] += 1
-                        found[n, 8 + side] += _flood(
-                            evidence, part, limit, sign, y, x, met, mark, waiting, box
-                        )
+
+
+@compiled()
+def _peak(evidence: Any, part: Any) -> int:
+    """Find the pixel of the part with the most evidence, its place as one number; 0 without a part."""
+    most, peak = np.float32(-1), 0
+    height, width = evidence.shape
+    for y in range(height):
+        for x in range(width):
+            if part[y, x] and abs(evidence[y, x]) > most:
+                most, peak = abs(evidence[y, x]), y * width + x
+    return peak
+
+
+@compiled()
+def _strongest(outline: Any, sign: float, waiting: Any, held: int) -> int:
+    """Find which of the listed pixels has most of a sign."""
+    best = waiting[0]
+    for k in range(held):
+        if sign * outline.flat[waiting[k]] > sign * outline.flat[best]:
+            best = waiting[k]
+    return int(best)
+
+
+@compiled()
+def _follow(outline: Any, part: Any, share: float, seed: int, followed: Any, waiting: Any, box: Any) -> int:
+    value = outline.flat[seed]
+    sign = np.float32(-1 if value < 0 else 1)
+    held = _flood(outline, part, share * abs(value), sign, seed, followed, waiting)
+    _surround(waiting, held, outline.shape[1], box)
+    return held
 
 
 @compiled(fastmath={"contract"})
@@ -252,7 +270,14 @@ def _band_pass(images: Any, narrow: Any, wide: Any, passed: Any) -> None:
     for n in range(len(images)):
         _smooth(images[n : n + 1], narrow, passed[n : n + 1])
         _smooth(images[n : n + 1], wide, surroundings)
-        passed[n] -= surroundings[0]
+        for y in range(images.shape[1]):
+            for x in range(images.shape[2]):
+                own = passed[n, y, x]
+                less = own - surroundings[0, y, x]
+                if own < 0:
+                    passed[n, y, x] = min(max(less, own), np.float32(0))
+                else:
+                    passed[n, y, x] = max(min(less, own), np.float32(0))
 
 
 @compiled(fastmath={"contract"})
