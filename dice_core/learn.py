@@ -3,26 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
+from dice_core.alignment import Alignment, mean_of
 from dice_core.augment import augment
 from dice_core.bank import Face
-from dice_core.exposure import Exposure, even
-from dice_core.part import find_part
-from dice_core.register import Registration, jitter, warp
+from dice_core.components import gram_matrix, principal_components
 from dice_core.residual import band_pass, rebuild
 from dice_core.sample import Sample
 from dice_core.score import resize
-
-FLOOR_DARK, FLOOR_BRIGHT = 2.0, 4.5
-"""Grey levels that every spread has besides what was seen: noise, JPEG and, where too bright, reflections."""
-LAYINGS = 2
-"""How often images are laid on their mean and the mean taken anew, until edges are sharp."""
+from dice_core.spread import Spread, Spreads
 
 
 @dataclass(frozen=True)
@@ -140,11 +133,7 @@ def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Ge
     copies_each = learning.copies_of(len(images))
     fold_of = sample.folds(learning.folds)
     held_out = len(set(fold_of.tolist())) == learning.folds
-    mean = _mean(images)
-    target = _lay(images, mean)
-    part = find_part(target)
-    exposure = Exposure.of(mean, part)
-    registration = Registration.to(target, part)
+    alignment = Alignment.of(images)
     copies = augment(images, copies_each, rng)
     fold_of_copies = np.repeat(fold_of, copies_each)
     if not held_out:
@@ -153,23 +142,33 @@ def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Ge
         copy = np.tile(np.arange(copies_each), len(images))
         fold_of_copies = (np.repeat(fold_of, copies_each) + copy) % learning.folds
     folds = np.concatenate([fold_of, fold_of_copies])
-    evened = even(images, part, exposure), even(copies, part, exposure)
-    lie, pose = (registration.transforms(stack) for stack in evened)
     # Another day's pose is never found quite: the copies teach what a little beside it looks like.
-    vectors = np.concatenate([warp(evened[0], lie), warp(evened[1], jitter(pose, max(mean.shape), rng))])
+    vectors = np.concatenate([alignment.align(images), alignment.align(copies, rng)])
     flat = vectors.reshape(len(vectors), -1)
-    gram = _gram(flat)
-    spreads = _Spreads(mean.shape)
+    gram = gram_matrix(flat)
+    mean = alignment.mean
+    spreads = Spreads(mean.shape)
     fold_faces = []
-    whole = Face(name, len(sample), mean, part, exposure, target, mean, flat[:0], mean, mean)
+    whole = Face(
+        name=name,
+        images=len(sample),
+        mean=mean,
+        part=alignment.part,
+        exposure=alignment.exposure,
+        target=alignment.target,
+        centre=mean,
+        components=flat[:0],
+        spread_dark=mean,
+        spread_bright=mean,
+    )
     for fold in range(learning.folds):
         inside = folds != fold
-        centre, components = _principal(flat, gram, inside, learning.components, rng)
+        centre, components = principal_components(flat, gram, inside, learning.components, rng)
         centre = centre.reshape(mean.shape)
         spreads.add(_unexplained(vectors[~inside], centre, components))
         own = images[inside[: len(images)]] if held_out else images
-        fold_faces.append(replace(whole, mean=_mean(own), centre=centre, components=components))
-    centre, components = _principal(flat, gram, np.ones(len(flat), bool), learning.components, rng)
+        fold_faces.append(replace(whole, mean=mean_of(own), centre=centre, components=components))
+    centre, components = principal_components(flat, gram, np.ones(len(flat), bool), learning.components, rng)
     spread = spreads.close()
     return Lesson(
         face=spread.lay_on(replace(whole, centre=centre.reshape(mean.shape), components=components)),
@@ -180,52 +179,11 @@ def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Ge
     )
 
 
-def _mean(images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    return np.asarray(images.mean(axis=0, dtype=np.float64), np.float32)
-
-
-def _lay(images: npt.NDArray[np.uint8], mean: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Lay evened images on each other, (N, H, W), and take their mean, (H, W)."""
-    part = find_part(mean)
-    evened = even(images, part, Exposure.of(mean, part))
-    target = _mean(evened)
-    for _ in range(LAYINGS):
-        target = _mean(warp(evened, Registration.to(target, part).transforms(evened)))
-    return target
-
-
 def _unexplained(
     vectors: npt.NDArray[np.float32], centre: npt.NDArray[np.float32], components: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
     # A function of its own, so that a fold's copy of the vectors is made once and gone at its end.
     return band_pass(vectors - rebuild(vectors, centre, components))
-
-
-class _Spreads:
-    """Sums of squares of held-out band-passed residuals, the dark and the bright ones apart."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._squares = np.zeros((2, *shape))
-        self._counts = np.zeros((2, *shape))
-
-    def add(self, residual: npt.NDArray[np.float32]) -> None:
-        for side, kept in enumerate((residual < 0, residual >= 0)):
-            self._squares[side] += np.square(residual, where=kept, out=np.zeros_like(residual)).sum(axis=0)
-            self._counts[side] += kept.sum(axis=0)
-
-    def close(self) -> "_Spread":
-        """Root mean squares, smoothed as neighbouring pixels share their causes, with the floors added."""
-        mean = ndimage.gaussian_filter(self._squares / np.maximum(self._counts, 1), (0, 1, 1))
-        dark, bright = np.sqrt(mean + np.square([FLOOR_DARK, FLOOR_BRIGHT])[:, None, None])
-        return _Spread(dark.astype(np.float32), bright.astype(np.float32))
-
-
-class _Spread(NamedTuple):
-    dark: npt.NDArray[np.float32]
-    bright: npt.NDArray[np.float32]
-
-    def lay_on(self, face: Face) -> Face:
-        return replace(face, spread_dark=self.dark, spread_bright=self.bright)
 
 
 def _lend_spread(lessons: Sequence[Lesson]) -> tuple[Lesson, ...]:
@@ -237,9 +195,7 @@ def _lend_spread(lessons: Sequence[Lesson]) -> tuple[Lesson, ...]:
     bright = np.median([face.spread_bright for face in known], axis=0).astype(np.float32)
 
     def lend(face: Face) -> Face:
-        return _Spread(np.maximum(face.spread_dark, dark), np.maximum(face.spread_bright, bright)).lay_on(
-            face
-        )
+        return Spread(np.maximum(face.spread_dark, dark), np.maximum(face.spread_bright, bright)).lay_on(face)
 
     return tuple(
         lesson
@@ -247,37 +203,3 @@ def _lend_spread(lessons: Sequence[Lesson]) -> tuple[Lesson, ...]:
         else replace(lesson, face=lend(lesson.face), without=tuple(map(lend, lesson.without)))
         for lesson in lessons
     )
-
-
-def _gram(flat: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Inner products of all rows about their common mean, (M, M): once, for every fold."""
-    centred = flat - flat.mean(axis=0)
-    return np.asarray(centred @ centred.T)
-
-
-def _principal(
-    flat: npt.NDArray[np.float32],
-    gram: npt.NDArray[np.float32],
-    inside: npt.NDArray[np.bool_],
-    count: int,
-    rng: np.random.Generator,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Mean, (P,), and leading principal components, (K, P), of the rows that are `inside`.
-
-    By subspace iteration on the rows' Gram matrix, which the folds share (Halko, Martinsson and Tropp,
-    "Finding structure with randomness", SIAM Review 53, 2011).
-    """
-    rows = flat[inside]
-    centre = rows.mean(axis=0)
-    count = min(count, len(rows) - 1)
-    own = gram[np.ix_(inside, inside)]
-    own = own - own.mean(axis=0) - own.mean(axis=1, keepdims=True) + own.mean()
-    basis = rng.standard_normal((len(rows), min(count + 10, len(rows)))).astype(np.float32)
-    for _ in range(6):
-        basis, _ = np.linalg.qr(own @ basis)
-    values, vectors = np.linalg.eigh((basis.T @ own @ basis).astype(np.float64))
-    leading = np.argsort(values)[::-1][:count]
-    leading = leading[values[leading] > 1e-6 * max(float(values.max()), 1e-6)]
-    weights = (basis @ vectors[:, leading]).astype(np.float32)
-    components, _ = np.linalg.qr((rows - centre).T @ weights)
-    return centre, np.ascontiguousarray(components.T)

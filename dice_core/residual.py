@@ -243,7 +243,7 @@ def _follow(outline: Any, part: Any, share: float, seed: int, followed: Any, wai
     sign = np.float32(-1 if value < 0 else 1)
     held = _flood(outline, part, share * abs(value), sign, seed, followed, waiting)
     _surround(waiting, held, outline.shape[1], box)
-    return held
+    return int(held)
 
 
 @compiled(fastmath={"contract"})

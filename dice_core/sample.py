@@ -8,6 +8,7 @@ that repeats an earlier photograph joins that photograph's run.
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,16 @@ class Sample:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def only(self, kept: npt.NDArray[np.bool_]) -> "Sample":
+        """Take some of the images, those that are `kept`, (N,)."""
+        return Sample(
+            self.images[kept],
+            self.runs[kept],
+            self.repeats[kept],
+            tuple(compress(self.hashes, kept)),
+            tuple(compress(self.names, kept)),
+        )
 
     def folds(self, count: int) -> npt.NDArray[np.int64]:
         """Divide the images into `count` folds: the number of each image's, (N,)."""

@@ -1,7 +1,13 @@
 """Teaching: samples of good and defective images in, a template bank with its thresholds out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from dice_core.bank import Bank
 from dice_core.crossfit import CrossFit, choose_face_thresholds, choose_thresholds, cross_fit, ncc_floor
@@ -9,6 +15,37 @@ from dice_core.learn import Learning, learn
 from dice_core.policy import Policy
 from dice_core.reference import Reference
 from dice_core.sample import Sample, runs_of
+from dice_core.suspect import FACTOR, suspicion
+
+
+class Suspect(NamedTuple):
+    """An image that was labelled good and looks otherwise: by how many times as odd as its like."""
+
+    face: str
+    name: str
+    oddity: float
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What teaching gives.
+
+    Attributes
+    ----------
+    bank
+        All but its thresholds, which `set_thresholds` chooses.
+    crossfit
+        Scores of the images that taught it, by banks without them.
+    good
+        The images that taught each face.
+    suspects
+        Those that were left out, as if they were mislabelled, the oddest first.
+    """
+
+    bank: Bank
+    crossfit: CrossFit
+    good: Mapping[str, Sample]
+    suspects: tuple[Suspect, ...]
 
 
 def teach(
@@ -19,7 +56,7 @@ def teach(
     anomaly_labels: tuple[str, ...] = (),
     threads: int = 1,
     progress: Callable[[str], None] = lambda face: None,
-) -> tuple[Bank, CrossFit]:
+) -> Taught:
     """Learn a bank, still without thresholds, and score the images that taught it by banks without them.
 
     Parameters
@@ -37,20 +74,14 @@ def teach(
     progress
         Told the name of each face as it is learnt.
 
-    Returns
-    -------
-    Bank
-        All but its thresholds, which `set_thresholds` chooses.
-    CrossFit
-        The scores they are chosen from.
-
     Raises
     ------
     ValueError
         Where there is no face, or a face without an image.
     """
-    lessons = learn(good, learning, threads=threads, progress=progress)
-    crossfit = cross_fit(good, lessons, bad, learning, threads=threads)
+    kept, suspects = _sift(good, learning, threads)
+    lessons = learn(kept, learning, threads=threads, progress=progress)
+    crossfit = cross_fit(kept, lessons, bad, learning, threads=threads)
     height, width = next(iter(good.values())).images.shape[1:]
     bank = Bank(
         image_size=(height, width),
@@ -59,10 +90,29 @@ def teach(
         anomaly_labels=anomaly_labels,
         ncc_floor=ncc_floor(crossfit),
         thresholds={},
+        # Suspects too: they were looked at.
         taught=frozenset(content for sample in (*good.values(), bad) for content in sample.hashes),
-        reference=Reference.of(list(good), crossfit.good, crossfit.shifted, runs_of(good.values())),
+        reference=Reference.of(list(good), crossfit.good, crossfit.shifted, runs_of(kept.values())),
     )
-    return bank, crossfit
+    return Taught(bank, crossfit, kept, suspects)
+
+
+def _sift(
+    good: Mapping[str, Sample], learning: Learning, threads: int
+) -> tuple[dict[str, Sample], tuple[Suspect, ...]]:
+    """Leave out the images that look mislabelled."""
+
+    def oddity(item: tuple[int, Sample]) -> npt.NDArray[np.float64]:
+        number, sample = item
+        return suspicion(sample, learning.size, np.random.default_rng([learning.seed, number, 1]))
+
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        oddities = list(pool.map(oddity, enumerate(good.values())))
+    kept, suspects = {}, []
+    for (face, sample), odd in zip(good.items(), oddities, strict=True):
+        kept[face] = sample.only(odd < FACTOR)
+        suspects += [Suspect(face, sample.names[at], float(odd[at])) for at in np.flatnonzero(odd >= FACTOR)]
+    return kept, tuple(sorted(suspects, key=lambda suspect: -suspect.oddity))
 
 
 def set_thresholds(

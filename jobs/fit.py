@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dice_core.bank import Bank
-from dice_core.crossfit import CrossFit, expect
+from dice_core.crossfit import expect
 from dice_core.learn import Learning
 from dice_core.policy import Policy
 from dice_core.rows import Reason
 from dice_core.sample import runs_of
-from dice_core.teach import set_thresholds, teach
+from dice_core.teach import Suspect, Taught, set_thresholds, teach
 from dice_core.threshold import Confusion
 from jobs import storage
 from jobs.errors import Refusal
@@ -86,6 +86,8 @@ class FitResult:
     faces: tuple[FaceReport, ...]
     total: FaceReport
     left_out: Mapping[Reason, int]
+    suspects: tuple[Suspect, ...] = ()
+    """Images labelled good that look mislabelled and taught nothing, the oddest first."""
 
 
 def fit(settings: FitSettings, say: Say = lambda line: None) -> FitResult:
@@ -108,7 +110,7 @@ def fit(settings: FitSettings, say: Say = lambda line: None) -> FitResult:
     learning = Learning(_working_size(teaching.image_size, settings.size))
     _check_memory(settings, learning, teaching)
     _announce(teaching, say)
-    bank, crossfit = teach(
+    taught = teach(
         teaching.good,
         teaching.bad,
         learning,
@@ -116,20 +118,20 @@ def fit(settings: FitSettings, say: Say = lambda line: None) -> FitResult:
         threads=settings.threads,
         progress=lambda face: say(f"learnt {face}"),
     )
-    bank = _set_thresholds(bank, settings, teaching, crossfit)
+    bank = _set_thresholds(taught, settings, teaching)
     with storage.writing(settings.model) as stream:
         bank.write(stream)
-    return _judge(bank, teaching, crossfit)
+    return _judge(bank, teaching, taught)
 
 
-def _set_thresholds(bank: Bank, settings: FitSettings, teaching: Teaching, crossfit: CrossFit) -> Bank:
+def _set_thresholds(taught: Taught, settings: FitSettings, teaching: Teaching) -> Bank:
     """Choose the thresholds, and foresee what they will do."""
-    policy, prevalence = settings.threshold, settings.prevalence
+    policy, prevalence, crossfit = settings.threshold, settings.prevalence, taught.crossfit
     try:
-        bank = set_thresholds(bank, crossfit, policy, prevalence, per_face=settings.per_face)
+        bank = set_thresholds(taught.bank, crossfit, policy, prevalence, per_face=settings.per_face)
     except ValueError as error:
         raise Refusal(f"--threshold {policy}: {error}") from error
-    runs = runs_of(teaching.good.values())
+    runs = runs_of(taught.good.values())
     return replace(bank, expected=expect(crossfit, bank, runs, teaching.bad.runs))
 
 
@@ -199,10 +201,11 @@ def _anomaly_labels(sources: Sources, teaching: Teaching) -> tuple[str, ...]:
     return tuple(name for name in names if name not in teaching.good)
 
 
-def _judge(bank: Bank, teaching: Teaching, crossfit: CrossFit) -> FitResult:
+def _judge(bank: Bank, teaching: Teaching, taught: Taught) -> FitResult:
     """Judge the training images as `score` would, by the banks without them and the chosen threshold."""
-    repeats = np.concatenate([*(sample.repeats for sample in teaching.good.values()), teaching.bad.repeats])
-    runs = runs_of([*teaching.good.values(), teaching.bad])
+    samples, crossfit = [*taught.good.values(), teaching.bad], taught.crossfit
+    repeats = np.concatenate([sample.repeats for sample in samples])
+    runs = runs_of(samples)
     is_bad = np.arange(len(repeats)) >= len(repeats) - len(teaching.bad)
     face, ncc, defect_score = (
         np.concatenate([crossfit.good[name], crossfit.bad[name]]) for name in ("face", "ncc", "defect_score")
@@ -219,4 +222,5 @@ def _judge(bank: Bank, teaching: Teaching, crossfit: CrossFit) -> FitResult:
 
     faces = tuple(report(known.name, face == known.name, len(known.components)) for known in bank.faces)
     components = sum(len(known.components) for known in bank.faces)
-    return FitResult(bank, faces, report("all", np.full(len(face), True), components), teaching.left_out)
+    total = report("all", np.full(len(face), True), components)
+    return FitResult(bank, faces, total, teaching.left_out, taught.suspects)

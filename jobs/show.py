@@ -19,6 +19,9 @@ from jobs.score import ScoreResult
 from jobs.show_lots import alarm_lines, corrected_line, lot_lines
 from jobs.text import plain
 
+SUSPECTS_TOLD = 20
+"""Images that look mislabelled that are listed, the oddest; all are counted."""
+
 FEW_IMAGES = 50
 """Distinct images of a face under which what was learnt from them is said to be uncertain."""
 
@@ -52,6 +55,14 @@ def fitted(result: FitResult, model: str) -> RenderableType:
     few = [f"{face.name} ({face.images})" for face in bank.faces if face.images < FEW_IMAGES]
     if few:
         lines.append(f"FEW IMAGES, so their thresholds are little more than guesses: {', '.join(few)}")
+    if result.suspects:
+        lines.append(
+            f"LOOK MISLABELLED, so they taught nothing: {len(result.suspects):,} images"
+        )
+    lines += [
+        f"  {suspect.face}: {suspect.name}, {suspect.oddity:.1f} times as odd as its like"
+        for suspect in result.suspects[:SUSPECTS_TOLD]
+    ]
     if not bank.ncc_floor:
         lines.append(
             "The good images differ too much to tell parts of unknown kind: is there more than one class?"

@@ -26,7 +26,7 @@ def test_the_bank_holds_what_its_images_taught(taught, samples, lessons, crossfi
 
 
 def test_thresholds_are_chosen_from_the_cross_fitted_scores(taught):
-    bank, crossfit = taught
+    bank, crossfit = taught.bank, taught.crossfit
     for policy in (Policy(), Policy.parse("fpr=0.1")):
         chosen = set_thresholds(bank, crossfit, policy)
         assert chosen.thresholds == choose_thresholds(crossfit, policy)
@@ -35,7 +35,7 @@ def test_thresholds_are_chosen_from_the_cross_fitted_scores(taught):
 
 
 def test_faces_have_thresholds_of_their_own_only_where_asked(taught, monkeypatch):
-    bank, crossfit = taught
+    bank, crossfit = taught.bank, taught.crossfit
     monkeypatch.setattr("dice_core.crossfit.FEWEST_PER_FACE", 10)
     chosen = set_thresholds(bank, crossfit, per_face=True)
     assert chosen.face_thresholds == choose_face_thresholds(crossfit, Policy())
@@ -44,6 +44,6 @@ def test_faces_have_thresholds_of_their_own_only_where_asked(taught, monkeypatch
 
 
 def test_a_policy_that_cannot_be_kept_is_refused(taught):
-    bank, crossfit = taught
+    bank, crossfit = taught.bank, taught.crossfit
     with pytest.raises(ValueError, match="budget"):
         set_thresholds(bank, crossfit, Policy.parse("budget=1/100000"), 0.5)

@@ -24,14 +24,17 @@ class Taught:
     material: Material
     bank: Bank
     crossfit: CrossFit
+    suspects: int
+    """Images labelled good that look mislabelled: they taught nothing, and are not of the material."""
 
     @classmethod
     def by(cls, material: Material) -> "Taught":
         """Teach as `fit` does where nothing is asked for."""
         some = next(iter(material.good.values())).images
         learning = Learning((some.shape[1], some.shape[2]))
-        bank, crossfit = teach(material.good, material.bad, learning, threads=THREADS)
-        return cls(material, set_thresholds(bank, crossfit), crossfit)
+        taught = teach(material.good, material.bad, learning, threads=THREADS)
+        bank = set_thresholds(taught.bank, taught.crossfit)
+        return cls(replace(material, good=taught.good), bank, taught.crossfit, len(taught.suspects))
 
     def knowing(self, known: Flags) -> "Taught":
         """Choose the thresholds anew, of the known defects only by those that are flagged, (M,)."""
