@@ -4,10 +4,14 @@ import argparse
 import json
 from collections.abc import Callable, Mapping
 
-from tests.bench import quality, transfer
+from tests.bench import ablation, quality, transfer
 from tests.bench.report import Report
 
-BENCHMARKS: Mapping[str, Callable[..., Report]] = {"quality": quality.run, "transfer": transfer.run}
+BENCHMARKS: Mapping[str, Callable[..., Report]] = {
+    "ablation": ablation.run,
+    "quality": quality.run,
+    "transfer": transfer.run,
+}
 
 
 def main() -> None:

@@ -28,10 +28,10 @@ class Taught:
     """Images labelled good that look mislabelled: they taught nothing, and are not of the material."""
 
     @classmethod
-    def by(cls, material: Material) -> "Taught":
-        """Teach as `fit` does where nothing is asked for."""
+    def by(cls, material: Material, **settings: int) -> "Taught":
+        """Teach as `fit` does where nothing is asked for, or with other settings of `Learning`."""
         some = next(iter(material.good.values())).images
-        learning = Learning((some.shape[1], some.shape[2]))
+        learning = Learning((some.shape[1], some.shape[2]), **settings)
         taught = teach(material.good, material.bad, learning, threads=THREADS)
         bank = set_thresholds(taught.bank, taught.crossfit)
         return cls(replace(material, good=taught.good), bank, taught.crossfit, len(taught.suspects))
