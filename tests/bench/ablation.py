@@ -1,4 +1,4 @@
-"""What each ingredient of the judgement is worth: left out one at a time, thresholds carried to another day."""
+"""What each ingredient of the judgement is worth: one left out at a time, thresholds carried to another day."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -68,7 +68,7 @@ def run(*, tiny: bool) -> Report:
     """Leave out one ingredient at a time, both ways between two days."""
     if tiny:
         about, sessions = "SYNTHETIC dice: a self-test", [synthetic_day(day, 66, 0.15) for day in (1, 2)]
-        chosen = ("nothing", "registration")
+        chosen: tuple[str, ...] = ("nothing", "registration")
     else:
         about, found = days(tiny=False)
         sessions, chosen = list(found.values()), tuple(INGREDIENTS)
