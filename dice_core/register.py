@@ -153,6 +153,13 @@ def warp(images: Images, transforms: Transforms) -> Images:
     return warped
 
 
+def inverse(transforms: Transforms) -> Transforms:
+    """Give the transforms, (N, 2, 3), from image to target."""
+    linear = np.linalg.inv(transforms[:, :, :2].astype(np.float64))
+    shift = -linear @ transforms[:, :, 2:]
+    return np.concatenate([linear, shift], axis=2).astype(np.float32)
+
+
 def jitter(transforms: Transforms, side: int, rng: np.random.Generator) -> Transforms:
     """Move transforms, (N, 2, 3), a little at random, of images whose longer side is so long."""
     count = len(transforms)

@@ -10,7 +10,7 @@ from skimage.transform import resize as skimage_resize
 from dice_core.bank import Bank
 from dice_core.exposure import even
 from dice_core.match import Templates, ncc
-from dice_core.register import Registration, box_in_image, jitter, warp
+from dice_core.register import Registration, box_in_image, inverse, jitter, warp
 from dice_core.residual import Defect, evidence, locate, rebuild
 from dice_core.rows import Verdict
 from dice_core.ssim import Reference, ssim_map, ssim_pair_scores
@@ -88,6 +88,44 @@ class Scorer:
         )
         return columns
 
+    def maps(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Draw the evidence against images over their faces' thresholds, as they were photographed.
+
+        Parameters
+        ----------
+        images
+            Photographs, uint8 (N, H, W) of the bank's image size.
+
+        Returns
+        -------
+        ndarray
+            float32 (N, H, W): beyond 1 or -1 is a defect; negative where too dark, 0 outside the part.
+        """
+        work = resize(images, self._bank.size)
+        which = ncc(work, self._templates).argmax(axis=1) if len(work) else np.zeros(0, np.intp)
+        drawn = np.zeros(images.shape, np.float32)
+        for number in np.unique(which):
+            face = self._bank.faces[number]
+            own = np.flatnonzero(which == number)
+            aligned, transforms = self._align(number, work[own])
+            residual = aligned - rebuild(aligned, face.centre, face.components)
+            found = evidence(residual, face.spread_dark, face.spread_bright) * face.part
+            as_photographed = warp(found / self._thresholds[number], inverse(transforms))
+            for at, seen in zip(own, as_photographed, strict=True):
+                drawn[at] = skimage_resize(seen, images.shape[1:], order=1, preserve_range=True)
+        return drawn
+
+    def _align(
+        self, number: int, work: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Even images of one face and lay them on its target, and tell by which transforms."""
+        face = self._bank.faces[number]
+        evened = even(work, face.part, face.exposure)
+        transforms = self._registrations[number].transforms(evened)
+        if self._unsteady is not None:
+            transforms = jitter(transforms, max(self._bank.size), self._unsteady)
+        return warp(evened, transforms), transforms
+
     def _residual_columns(
         self, work: npt.NDArray[np.uint8], which: npt.NDArray[np.intp]
     ) -> dict[str, npt.NDArray[Any]]:
@@ -97,11 +135,7 @@ class Scorer:
         for number in np.unique(which):
             face = self._bank.faces[number]
             own = np.flatnonzero(which == number)
-            evened = even(work[own], face.part, face.exposure)
-            transforms = self._registrations[number].transforms(evened)
-            if self._unsteady is not None:
-                transforms = jitter(transforms, max(self._bank.size), self._unsteady)
-            aligned = warp(evened, transforms)
+            aligned, transforms = self._align(number, work[own])
             rebuilt = rebuild(aligned, face.centre, face.components)
             mean, low = ssim_pair_scores(aligned, rebuilt)
             columns["ssim_rebuilt"][own], columns["ssim_low"][own] = mean, low

@@ -168,6 +168,12 @@ def score(
     overwrite: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--overwrite", help="Start afresh in a folder that holds a job.")
     ] = False,
+    maps: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR", help="Folder for a heat map of every newly scored image that is not found good."
+        ),
+    ] = None,
 ) -> None:
     """Score every image of the archives: one Parquet row each, then thresholds and F1.
 
@@ -181,6 +187,7 @@ def score(
         workers=workers,
         max_rejects=max_rejects,
         overwrite=overwrite,
+        maps=maps,
     )
     result = run_score(settings, evaluate=run_evaluate, listener=make_listener())
     if result.exit_code is ExitCode.INTERRUPTED:

@@ -44,6 +44,8 @@ class ScoreSettings:
     workers: int | None = None
     max_rejects: str = "1%"
     overwrite: bool = False
+    maps: str | None = None
+    """Folder for the heat maps of images that are not found good; decides no row."""
     shard_size: int = plan.SHARD_SIZE
     task_images: int = plan.SHARD_SIZE
     """About as many images make one task; decides no row."""
@@ -60,5 +62,9 @@ class ScoreSettings:
                 raise Refusal(f"--{name.replace('_', '-')} {value}: give a number from 1 up")
         for url in (*self.sources, self.model, self.out):
             storage.absolute(url)
+        if self.maps is not None and f"{storage.absolute(self.maps)}/".startswith(
+            f"{storage.absolute(self.out)}/"
+        ):
+            raise Refusal(f"--maps {self.maps}: lies in the job folder: name one outside it")
         if storage.printable(self.out) != self.out:
             raise Refusal(f"--out {storage.printable(self.out)}: its name is not UTF-8: name another folder")

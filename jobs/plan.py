@@ -120,6 +120,11 @@ def part_prefix(record: ArchiveRecord) -> str:
     return f"{archive_prefix(record.archive)}{_digits(record.identity)}-"
 
 
+def map_name(archive: str, index: int) -> str:
+    """Name the heat map of a member."""
+    return f"map-{_digits(archive)}-{index:010d}.png"
+
+
 def _digits(text: str) -> str:
     return blake2b(text.encode(errors="surrogateescape"), digest_size=6).hexdigest()
 

@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from dice_core.decode import decode
 from dice_core.member import Member, folder_of
-from dice_core.rows import SCHEMA, Reason, Status
+from dice_core.rows import SCHEMA, Reason, Status, Verdict
 from jobs import parquet
+from jobs.maps import Maps
 
 BATCH = 256
 """Images scored at once: enough that those of one face share the reading of its variation templates."""
@@ -32,17 +33,22 @@ class ScorerLike(Protocol):
     def score(self, images: Images) -> Mapping[str, npt.NDArray[Any]]:
         """Score images of shape (N, height, width): each of `SCORES`, of length N."""
 
+    def maps(self, images: Images) -> npt.NDArray[np.float32]:
+        """Draw the evidence against images, (N, height, width), in multiples of the threshold."""
+
 
 class Rows:
     """Collects one row per member, in order, scoring decoded images a batch at a time."""
 
-    def __init__(self, scorer: ScorerLike, archive: str, max_pixels: int) -> None:
+    def __init__(self, scorer: ScorerLike, archive: str, max_pixels: int, maps: Maps | None = None) -> None:
         self._scorer = scorer
+        self._maps = maps
         self._archive = archive
         self._max_pixels = max_pixels
         self._labels = {*scorer.faces, *scorer.anomaly_labels}
         self._listed: dict[str, list[Any]] = {name: [] for name in SCHEMA.names if name not in SCORES}
         self._images: list[Images] = []
+        self._indices: list[int] = []
         self._scored: list[Mapping[str, npt.NDArray[Any]]] = []
         self._tables: list[pa.Table] = []
 
@@ -72,6 +78,7 @@ class Rows:
             values.append(row[name])
         if not isinstance(image, Reason):
             self._images.append(image)
+            self._indices.append(member.index)
             if len(self._images) == BATCH:
                 self._score()
 
@@ -87,9 +94,16 @@ class Rows:
         return pa.concat_tables([SCHEMA.empty_table(), *self._tables]).combine_chunks()
 
     def _score(self) -> None:
-        if self._images:
-            self._scored.append(self._scorer.score(np.stack(self._images)))
-            self._images = []
+        if not self._images:
+            return
+        images = np.stack(self._images)
+        scored = self._scorer.score(images)
+        self._scored.append(scored)
+        if self._maps is not None:
+            called = np.flatnonzero(scored["verdict"] != Verdict.GOOD.value)
+            for at, evidence in zip(called, self._scorer.maps(images[called]), strict=True):
+                self._maps.write(self._indices[at], images[at], evidence)
+        self._images, self._indices = [], []
 
     def _close(self) -> pa.Table:
         ok = np.array([status == Status.OK for status in self._listed["status"]])

@@ -202,9 +202,20 @@ def _open_job(settings: ScoreSettings, records: list[ArchiveRecord], model: byte
         fingerprint=folder.fingerprint(decides),
         limits=settings.limits,
         shard_size=settings.shard_size,
+        maps=_make_maps_folder(settings.maps),
         load_scorer=load,
     )
     return _Job(settings, shard, records, names)
+
+
+def _make_maps_folder(maps: str | None) -> str | None:
+    if maps is None:
+        return None
+    try:
+        storage.make_folder(maps)
+    except OSError as error:
+        raise Refusal(f"--maps {maps}: {error.strerror or error}: name a folder to write to") from error
+    return storage.absolute(maps)
 
 
 def _nothing_to_do(job: _Job) -> bool:

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from dice_core.rows import SCHEMA_VERSION
 from dice_core.tally import Tally
 from jobs import parquet, storage
+from jobs.maps import Maps
 from jobs.plan import SHARD_SIZE, Bundle, Shard
 from jobs.reader import Limits, members
 from jobs.rows import Rows, ScorerLike
@@ -48,6 +49,8 @@ class ShardSettings:
     fingerprint: str
     limits: Limits = field(default_factory=Limits)
     shard_size: int = SHARD_SIZE
+    maps: str | None = None
+    """Where heat maps go; nowhere unless told."""
     load_scorer: LoadScorer = load_scorer
 
 
@@ -128,7 +131,8 @@ def score_shard(shard: Shard, settings: ShardSettings, scorer: ScorerLike | None
         if storage.exists(url):
             return read_report(url, settings.fingerprint)
         scorer = scorer or settings.load_scorer(settings.model, settings.model_hash)
-        rows = Rows(scorer, storage.printable(shard.archive), settings.limits.max_pixels)
+        maps = None if settings.maps is None else Maps(settings.maps, shard.archive)
+        rows = Rows(scorer, storage.printable(shard.archive), settings.limits.max_pixels, maps)
         for member, content in members(shard, settings.limits.max_bytes):
             if member.index % settings.shard_size == 0:
                 rows.flush()  # one stream holds what would be many shards: batches end where theirs do

@@ -56,9 +56,7 @@ def fitted(result: FitResult, model: str) -> RenderableType:
     if few:
         lines.append(f"FEW IMAGES, so their thresholds are little more than guesses: {', '.join(few)}")
     if result.suspects:
-        lines.append(
-            f"LOOK MISLABELLED, so they taught nothing: {len(result.suspects):,} images"
-        )
+        lines.append(f"LOOK MISLABELLED, so they taught nothing: {len(result.suspects):,} images")
     lines += [
         f"  {suspect.face}: {suspect.name}, {suspect.oddity:.1f} times as odd as its like"
         for suspect in result.suspects[:SUSPECTS_TOLD]

@@ -1,4 +1,4 @@
-"""What each ingredient of the judgement is worth: one left out at a time, thresholds carried to another day."""
+"""What each ingredient of the judgement is worth: one left out at a time, and thresholds carried on."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager

@@ -26,7 +26,16 @@ CONTRACT = {
         *("sources", "--good", "--bad", "--anomaly-label", "--model", "--size"),
         *("--threshold", "--prevalence", "--per-face"),
     },
-    "score": {"sources", "--model", "--out", "--cluster", "--workers", "--max-rejects", "--overwrite"},
+    "score": {
+        "sources",
+        "--model",
+        "--out",
+        "--cluster",
+        "--workers",
+        "--max-rejects",
+        "--overwrite",
+        "--maps",
+    },
     "evaluate": {
         *("out", "--score", "--threshold", "--prevalence", "--per-face", "--correct-lots", "--json"),
     },
