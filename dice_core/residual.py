@@ -153,24 +153,26 @@ def locate(
 
 
 @compiled()
-def _flood(values: Any, inside: Any, least: float, sign: float, seed: int, met: Any, waiting: Any) -> int:
+def _flood(
+    values: Any, inside: Any, least: float, sign: float, seed: int, met: Any, mark: int, waiting: Any
+) -> int:
     """Mark what is connected to a pixel by side, of its sign and at least so much; list it in `waiting`.
 
-    Images are flat rows, so that a place is one number; returns how many pixels were not marked before.
+    Images are flat rows, so that a place is one number; returns how many pixels are listed.
     """
     height, width = values.shape
     waiting[0] = seed
-    met[seed // width, seed % width] = True
+    met[seed // width, seed % width] = mark
     at, held = 0, 1
     while at < held:
         y, x = waiting[at] // width, waiting[at] % width
         at += 1
         for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
             v, u = y + dy, x + dx
-            if not (0 <= v < height and 0 <= u < width) or met[v, u]:
+            if not (0 <= v < height and 0 <= u < width) or met[v, u] == mark:
                 continue
             if inside[v, u] and sign * values[v, u] >= least:
-                met[v, u] = True
+                met[v, u] = mark
                 waiting[held] = v * width + u
                 held += 1
     return held
@@ -190,7 +192,8 @@ def _locate(outline: Any, maps: Any, part: Any, share: float, limit: float, high
     count, height, width = maps.shape
     waiting = np.empty(height * width, np.int64)
     followed = np.empty((height, width), np.bool_)
-    counted = np.empty((height, width), np.bool_)
+    counted = np.zeros((height, width), np.int64)
+    met = np.zeros((height, width), np.int64)
     box = np.empty(4, np.int64)
     for n in range(count):
         peak = _peak(maps[n], part)
@@ -198,19 +201,19 @@ def _locate(outline: Any, maps: Any, part: Any, share: float, limit: float, high
         highest[n] = most if part.flat[peak] else np.float32(0)
         found[n, 0], found[n, 1] = peak % width, peak // width
         box[0], box[1], box[2], box[3] = width, height, -1, -1
-        followed[:], counted[:] = False, False
-        found[n, 6] = _follow(outline[n], part, share, peak, followed, waiting, box)
+        followed[:] = False
+        found[n, 6] = _follow(outline[n], part, share, peak, followed, met, waiting, box)
         found[n, 7:] = 0
         if most >= limit:
             for seed in range(height * width):
-                if part.flat[seed] and abs(maps[n].flat[seed]) >= limit and not counted.flat[seed]:
+                if part.flat[seed] and abs(maps[n].flat[seed]) >= limit and counted.flat[seed] <= n:
                     sign = np.float32(-1 if maps[n].flat[seed] < 0 else 1)
-                    held = _flood(maps[n], part, limit, sign, seed, counted, waiting)
+                    held = _flood(maps[n], part, limit, sign, seed, counted, n + 1, waiting)
                     found[n, 7] += 1
                     found[n, 8 if sign < 0 else 9] += held
                     best = _strongest(outline[n], sign, waiting, held)
                     if not followed.flat[best]:
-                        found[n, 6] += _follow(outline[n], part, share, best, followed, waiting, box)
+                        found[n, 6] += _follow(outline[n], part, share, best, followed, met, waiting, box)
         found[n, 2], found[n, 3] = box[0], box[1]
         found[n, 4], found[n, 5] = box[2] - box[0] + 1, box[3] - box[1] + 1
 
@@ -238,12 +241,20 @@ def _strongest(outline: Any, sign: float, waiting: Any, held: int) -> int:
 
 
 @compiled()
-def _follow(outline: Any, part: Any, share: float, seed: int, followed: Any, waiting: Any, box: Any) -> int:
+def _follow(
+    outline: Any, part: Any, share: float, seed: int, followed: Any, met: Any, waiting: Any, box: Any
+) -> int:
+    """Follow the residual from a pixel, widen the box by it, and count the pixels that are new."""
     value = outline.flat[seed]
     sign = np.float32(-1 if value < 0 else 1)
-    held = _flood(outline, part, share * abs(value), sign, seed, followed, waiting)
+    mark = met.max() + 1
+    held = _flood(outline, part, share * abs(value), sign, seed, met, mark, waiting)
     _surround(waiting, held, outline.shape[1], box)
-    return int(held)
+    new = 0
+    for k in range(held):
+        new += not followed.flat[waiting[k]]
+        followed.flat[waiting[k]] = True
+    return new
 
 
 @compiled(fastmath={"contract"})

@@ -114,6 +114,7 @@ def make_face():
             "mean": numbers(side, side),
             "part": rng.random((side, side)) > 0.5,
             "exposure": Exposure(150.5, 160.25),
+            "target": numbers(side, side),
             "centre": numbers(side, side),
             "components": numbers(components, side * side) / 2,
             "spread_dark": numbers(side, side),

@@ -17,9 +17,20 @@ def smooth(rng, count=2, shape=SHAPE):
     )
 
 
-def warp(image, angle=0.0, scale=1.0, shift=(0.0, 0.0), gain=1.0, spot=0.0, middle=(0.0, 0.0), radius=5.0):
+def warp(
+    image,
+    angle=0.0,
+    scale=1.0,
+    shift=(0.0, 0.0),
+    gain=1.0,
+    spot=0.0,
+    middle=(0.0, 0.0),
+    radius=(5.0, 5.0),
+    turn=0.0,
+):
     pose = np.array([[np.cos(angle) / scale, np.sin(angle) / scale, *shift]], np.float32)
-    light = np.array([[gain, spot, *middle, 0.5 / radius**2]], np.float32)
+    falloff = 0.5 / np.square(radius)
+    light = np.array([[gain, spot, *middle, np.cos(turn), np.sin(turn), *falloff]], np.float32)
     drawn = np.empty((1, *image.shape), np.uint8)
     _warp(image[None], 1, pose, light, drawn)
     return drawn[0]
@@ -32,21 +43,24 @@ def warp(image, angle=0.0, scale=1.0, shift=(0.0, 0.0), gain=1.0, spot=0.0, midd
     st.floats(0.9, 1.1),
     st.tuples(st.floats(-4, 4), st.floats(-4, 4)),
     st.floats(0.8, 1.3),
-    st.floats(-0.3, 0.3),
+    st.floats(-0.3, 0.9),
+    st.floats(0, np.pi),
 )
-def test_warps_as_scipy_does(seed, angle, scale, shift, gain, spot):
+def test_warps_as_scipy_does(seed, angle, scale, shift, gain, spot, turn):
     rng = np.random.default_rng(seed)
     image = smooth(rng, 1)[0]
-    middle, radius = rng.uniform(0, 20, 2), rng.uniform(2, 9)
+    middle, radius = rng.uniform(0, 20, 2), rng.uniform(2, 9, 2)
     centre = (np.array(SHAPE)[:, None, None] - 1) / 2
     grid = np.indices(SHAPE)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
     source = np.einsum("ij,jhw->ihw", turn, grid - centre - np.reshape(shift, (2, 1, 1))) + centre
     bounds = np.reshape(np.array(SHAPE) - 1, (2, 1, 1))
     posed = ndimage.map_coordinates(image.astype(float), np.clip(source, 0, bounds), order=1, mode="nearest")
-    distance = np.square(grid - middle[:, None, None]).sum(axis=0)
-    expected = np.clip(posed * gain * (1 + spot * np.exp(-0.5 * distance / radius**2)), 0, 255)
-    drawn = warp(image, angle, scale, shift, gain, spot, middle, radius)
+    y, x = grid - middle[:, None, None]
+    along, across = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    fades = np.exp(-0.5 * ((along / radius[0]) ** 2 + (across / radius[1]) ** 2))
+    expected = np.clip(posed * gain * (1 + spot * fades), 0, 255)
+    drawn = warp(image, angle, scale, shift, gain, spot, middle, radius, turn)
     assert np.abs(drawn - expected).max() < 0.51
 
 
@@ -81,9 +95,9 @@ def test_a_gain_multiplies_and_stays_in_range(gain, expected):
 
 
 def test_a_spot_is_brightest_in_its_middle_and_fades():
-    lit = warp(np.full(SHAPE, 100, np.uint8), spot=0.5, middle=(8, 12), radius=3)
+    lit = warp(np.full(SHAPE, 100, np.uint8), spot=0.5, middle=(8, 12), radius=(3, 6))
     assert lit[8, 12] == 150
-    assert lit[8, 15] == round(100 * (1 + 0.5 * np.exp(-0.5)))
+    assert lit[8, 15] == lit[14, 12] == round(100 * (1 + 0.5 * np.exp(-0.5)))
     assert lit[-1, -1] == 100
 
 

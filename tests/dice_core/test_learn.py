@@ -5,18 +5,9 @@ import numpy as np
 import pytest
 
 from dice_core.bank import Bank
-from dice_core.learn import SPREAD_FLOOR, Learning, _gram, _principal, _Spreads, learn
-from dice_core.residual import rebuild
+from dice_core.learn import Learning, learn
 from dice_core.score import Scorer
-
-
-def low_rank(rng, rows=40, rank=4, pixels=300, noise=0.0):
-    """Rows about a mean, with spreads of falling size along `rank` directions."""
-    weights = rng.normal(size=(rows, rank)) * 0.5 ** np.arange(rank) * 200
-    directions = np.linalg.qr(rng.normal(size=(pixels, rank)))[0].T
-    return (
-        rng.uniform(50, 200, pixels) + weights @ directions + rng.normal(0, noise, (rows, pixels))
-    ).astype(np.float32)
+from dice_core.spread import FLOOR_BRIGHT, FLOOR_DARK
 
 
 def scores(bank, images):
@@ -26,42 +17,6 @@ def scores(bank, images):
 def assert_equal_faces(one, other):
     for field in fields(one):
         np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name), field.name)
-
-
-@pytest.mark.parametrize("inside", [slice(None), slice(0, 25), slice(1, None, 2)])
-def test_components_span_what_the_singular_value_decomposition_does(rng, inside):
-    flat = low_rank(rng, noise=0.5)
-    chosen = np.zeros(len(flat), bool)
-    chosen[inside] = True
-    centre, components = _principal(flat, _gram(flat), chosen, 4, rng)
-    rows = flat[chosen].astype(np.float64)
-    np.testing.assert_allclose(centre, rows.mean(axis=0), rtol=1e-5)
-    expected = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)[2][:4]
-    np.testing.assert_allclose(components @ components.T, np.eye(4), atol=1e-5)
-    np.testing.assert_allclose(np.linalg.svd(components @ expected.T)[1], 1, atol=1e-4)
-
-
-def test_the_leading_components_come_first(rng):
-    flat = low_rank(rng)
-    _, components = _principal(flat, _gram(flat), np.ones(40, bool), 4, rng)
-    variance = ((flat - flat.mean(axis=0)) @ components.T).var(axis=0)
-    assert (np.diff(variance) < 0).all()
-
-
-def test_there_are_no_more_components_than_the_rows_have_and_these_rebuild_them(rng):
-    flat = low_rank(rng)
-    centre, components = _principal(flat, _gram(flat), np.ones(40, bool), 10, rng)
-    assert len(components) == 4
-    images = flat.reshape(40, 15, 20)
-    np.testing.assert_allclose(rebuild(images, centre.reshape(15, 20), components), images, atol=0.01)
-
-
-@pytest.mark.parametrize("rows", [1, 2, 9])
-def test_equal_rows_have_no_component(rng, rows):
-    flat = np.repeat(low_rank(rng, rows=1), rows, axis=0)
-    centre, components = _principal(flat, _gram(flat), np.ones(rows, bool), 5, rng)
-    assert components.shape == (0, 300)
-    np.testing.assert_allclose(centre, flat[0], rtol=1e-6)
 
 
 def test_a_lesson_is_of_the_shapes_that_scoring_needs(lessons, samples, learning):
@@ -75,7 +30,8 @@ def test_a_lesson_is_of_the_shapes_that_scoring_needs(lessons, samples, learning
         for face in (lesson.face, *lesson.without):
             assert face.components.shape == (4, 32 * 32)
             np.testing.assert_allclose(face.components @ face.components.T, np.eye(4), atol=1e-5)
-            assert min(face.spread_dark.min(), face.spread_bright.min()) >= np.float32(SPREAD_FLOOR)
+            assert face.spread_dark.min() >= np.float32(FLOOR_DARK)
+            assert face.spread_bright.min() >= np.float32(FLOOR_BRIGHT)
 
 
 def test_a_fold_is_learnt_without_its_images(samples, lessons, learning, sample_of):
@@ -122,22 +78,12 @@ def test_a_face_of_few_images_is_learnt(draw_faces, sample_of, samples, learning
     lessons = learn({"one": samples["one"], "few": few}, replace(learning, copies=copies))
     assert [lesson.held_out for lesson in lessons] == [True, False]
     for face in (lessons[1].face, *lessons[1].without):
-        for name in ("mean", "centre", "components", "spread_dark", "spread_bright"):
+        for name in ("mean", "target", "centre", "components", "spread_dark", "spread_bright"):
             assert np.isfinite(getattr(face, name)).all(), name
     bank = Bank((32, 32), (32, 32), (lessons[1].face,), (), 0.3, {"defect_score": 5.0}, frozenset())
     bad = few.images[:1].copy()
     bad[0, 18:22, 9:14] = 10
     assert scores(bank, bad)["defect_score"][0] > 2 * scores(bank, few.images)["defect_score"].max()
-
-
-def test_a_spread_is_of_one_side_in_its_own_units_and_never_under_the_floor():
-    spreads = _Spreads((8, 9))
-    spreads.add(np.full((3, 8, 9), -30, np.float32))
-    spreads.add(np.stack([np.full((8, 9), 60, np.float32), np.full((8, 9), 80, np.float32)]))
-    dark, bright = spreads.close()
-    np.testing.assert_allclose(dark, 30, rtol=1e-5)
-    np.testing.assert_allclose(bright, np.sqrt((60**2 + 80**2) / 2), rtol=1e-5)
-    np.testing.assert_array_equal(_Spreads((8, 9)).close(), np.float32(SPREAD_FLOOR))
 
 
 def test_what_few_images_show_of_their_spread_is_not_believed_where_other_faces_know_better(

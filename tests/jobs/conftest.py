@@ -52,7 +52,7 @@ def make_named_bank():
 
     def make(*names):
         faces = tuple(
-            Face(name, 1, blank, flags, Exposure(1.0, 1.0), blank, blank.reshape(1, 16), blank, blank)
+            Face(name, 1, blank, flags, Exposure(1.0, 1.0), blank, blank, blank.reshape(1, 16), blank, blank)
             for name in names
         )
         return Bank((4, 4), (4, 4), faces, ("ano",), 0.0, {}, frozenset())

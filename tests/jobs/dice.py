@@ -75,6 +75,9 @@ class Counted:
         fake_scorer.told(images)
         return self._scorer.score(images)
 
+    def maps(self, images):
+        return self._scorer.maps(images)
+
 
 def load(path, model_hash):
     return Counted(load_scorer(path, model_hash))

@@ -40,6 +40,7 @@ def _bank():
             pixels > 0,
             Exposure(1.0, 2.0),
             pixels,
+            pixels,
             np.empty((0, SIZE**2), np.float32),
             pixels,
             pixels,
@@ -84,13 +85,21 @@ class BrightnessScorer:
             "ssim_rebuilt": mean / 400,
             "ssim_low": mean / 500,
             "defect_score": spread,
+            "defect_peak_x": whole % 7,
+            "defect_peak_y": whole % 5,
             "defect_x": whole % 7,
             "defect_y": whole % 5,
             "defect_width": whole % 3,
             "defect_height": whole % 2,
             "defect_area": whole,
+            "defect_regions": whole % 2,
+            "defect_dark": whole % 11,
+            "defect_bright": whole % 13,
             "verdict": np.select([mean < 10, spread > 60], ["unknown_part", "anomaly"], "good"),
         }
+
+    def maps(self, images):
+        return images.astype(np.float32) / 128 - 1
 
 
 MODEL = _bank()
