@@ -21,8 +21,6 @@ from dice_core.rows import SCORE_DIRECTIONS
 
 FORMAT = "dice-inspect template bank"
 VERSION = 2
-READABLE = (1, 2)
-"""Versions that are read; the first knows neither thresholds of faces nor expectations nor a reference."""
 LARGEST = 1 << 36
 """Bytes of arrays beyond which a file is not taken for a bank."""
 LONGEST_HEADER = 256
@@ -209,8 +207,8 @@ _NO_BANK = (
 def _check_head(head: Mapping[str, Any]) -> None:
     if head["format"] != FORMAT:
         raise ValueError(f"its format is {head['format']!r}")
-    if head["version"] not in READABLE:
-        raise ValueError(f"it is of version {head['version']}, this program reads up to version {VERSION}")
+    if head["version"] != VERSION:
+        raise ValueError(f"it is of version {head['version']}, this program reads version {VERSION}: fit again")
     for name in ("image_size", "size"):
         if len(head[name]) != 2 or not all(isinstance(side, int) and side > 0 for side in head[name]):  # noqa: PLR2004
             raise ValueError(f"its {name} is {head[name]}")
@@ -229,14 +227,13 @@ def _check_head(head: Mapping[str, Any]) -> None:
 
 
 def _optional(head: Mapping[str, Any]) -> dict[str, Any]:
-    """Read what the first version did not know, and what a bank may do without."""
+    """Read what a bank may do without."""
     names = {face["name"]: None for face in head["faces"]}
     face_thresholds = {
         face: {column: float(value) for column, value in own.items()}
-        for face, own in head.get("face_thresholds", {}).items()
+        for face, own in head["face_thresholds"].items()
     }
-    expected = head.get("expected", {})
-    prevalence, reference = head.get("prevalence"), head.get("reference")
+    expected, prevalence, reference = head["expected"], head["prevalence"], head["reference"]
     columns = {column for own in (*face_thresholds.values(), expected) for column in own}
     if not (face_thresholds.keys() <= names.keys() and columns <= set(SCORE_DIRECTIONS)):
         raise ValueError("a threshold or an expectation is of no face or column")
@@ -247,7 +244,7 @@ def _optional(head: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "face_thresholds": face_thresholds,
         "expected": {column: Expectation.read(told) for column, told in expected.items()},
-        "policy": str(Policy.parse(head.get("policy", "f1"))),
+        "policy": str(Policy.parse(head["policy"])),
         "prevalence": prevalence,
         "reference": None if reference is None else Reference.read(reference, tuple(names)),
     }

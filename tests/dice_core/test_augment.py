@@ -52,8 +52,8 @@ def test_warps_as_scipy_does(seed, angle, scale, shift, gain, spot, turn):
     middle, radius = rng.uniform(0, 20, 2), rng.uniform(2, 9, 2)
     centre = (np.array(SHAPE)[:, None, None] - 1) / 2
     grid = np.indices(SHAPE)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
-    source = np.einsum("ij,jhw->ihw", turn, grid - centre - np.reshape(shift, (2, 1, 1))) + centre
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
+    source = np.einsum("ij,jhw->ihw", rotation, grid - centre - np.reshape(shift, (2, 1, 1))) + centre
     bounds = np.reshape(np.array(SHAPE) - 1, (2, 1, 1))
     posed = ndimage.map_coordinates(image.astype(float), np.clip(source, 0, bounds), order=1, mode="nearest")
     y, x = grid - middle[:, None, None]

@@ -15,8 +15,8 @@ from dice_core.rows import SCORE_DIRECTIONS
 
 EXPECTED = Expectation(500, 40, Estimate(0.001, 0.0, 0.08), 30, 5, Estimate(0.9, 0.55, 1.0))
 TOLD = EXPECTED.told()
-SECOND = ("face_thresholds", "expected", "policy", "prevalence")
-ARRAYS = ("mean", "part", "centre", "components", "spread_dark", "spread_bright")
+OPTIONAL = ("face_thresholds", "expected", "policy", "prevalence")
+ARRAYS = ("mean", "part", "target", "centre", "components", "spread_dark", "spread_bright")
 
 
 def written(bank):
@@ -97,8 +97,8 @@ def test_a_bank_reads_back_to_the_last_bit(make_bank):
     assert written(again) == written(bank)
 
 
-def second(make_bank, **changes):
-    """A bank with all that the second version knows."""
+def full(make_bank, **changes):
+    """A bank with all that it may do without."""
     known = {
         "face_thresholds": {"ß": {"ssim": 0.5, "defect_score": 3.25}},
         "expected": {"ssim": EXPECTED, "defect_score": replace(EXPECTED, bad=0, bad_groups=0, recall=None)},
@@ -108,31 +108,18 @@ def second(make_bank, **changes):
     return make_bank(**{**known, **changes})
 
 
-def test_what_the_second_version_knows_reads_back_too(make_bank):
-    bank = second(make_bank)
+def test_what_it_may_do_without_reads_back_too(make_bank):
+    bank = full(make_bank)
     again = read(written(bank))
-    for name in SECOND:
+    for name in OPTIONAL:
         assert getattr(again, name) == getattr(bank, name), name
     assert written(again) == written(bank)
     turned = {name: dict(reversed(getattr(bank, name).items())) for name in ("expected", "face_thresholds")}
-    assert written(second(make_bank, **turned)) == written(bank)
-
-
-def test_a_bank_of_the_first_version_is_read_without_what_it_did_not_know(make_bank):
-    bank = second(make_bank)
-    first = read(with_head(written(bank), version=1, **dict.fromkeys(SECOND, KeyError)))
-    assert (first.thresholds, first.taught) == (bank.thresholds, bank.taught)
-    assert {name: getattr(first, name) for name in SECOND} == {
-        "face_thresholds": {},
-        "expected": {},
-        "policy": "f1",
-        "prevalence": None,
-    }
-    assert first.limits("ssim").tolist() == [0.75, 0.75]
+    assert written(full(make_bank, **turned)) == written(bank)
 
 
 def test_the_limit_of_a_face_is_its_own_or_that_of_all(make_bank):
-    bank = second(make_bank)
+    bank = full(make_bank)
     assert bank.limits("defect_score").tolist() == [4.1, 3.25]
     assert bank.limits("ncc").tolist() == [0.75, 0.75]
 
@@ -218,6 +205,7 @@ def test_a_pickle_in_a_member_is_never_run(tmp_path):
     ("changes", "message"),
     [
         ({"format": "something"}, "something"),
+        ({"version": 1}, "version 1, this program reads version 2: fit again"),
         ({"version": 3}, "version 3"),
         ({"version": "2"}, "version 2"),
         ({"version": KeyError}, "version"),
@@ -365,10 +353,6 @@ def test_a_reference_reads_back_and_a_bank_may_do_without(make_bank):
     assert read(content).reference == REFERENCE
     assert written(read(content)) == content
     assert read(written(make_bank())).reference is None
-
-
-def test_the_first_version_of_a_bank_has_no_reference(content):
-    assert read(with_head(content, version=1, reference=KeyError)).reference is None
 
 
 @pytest.mark.parametrize(

@@ -38,18 +38,23 @@ def correlating(good, shifted):
 
 def without_fold(lessons, fold):
     faces = tuple(lesson.without[fold] for lesson in lessons)
-    return Scorer(Bank((32, 32), (32, 32), faces, (), -1.0, {"defect_score": 1.0}, frozenset()))
+    return Bank((32, 32), (32, 32), faces, (), -1.0, {"defect_score": np.inf}, frozenset())
 
 
-def test_every_image_is_judged_without_its_fold_and_in_order(samples, lessons, crossfit):
+def test_every_image_is_judged_without_its_fold_and_in_order(samples, lessons, crossfit, learning):
     images = np.concatenate([sample.images for sample in samples.values()])
     shifted = np.concatenate([lesson.shifted for lesson in lessons])
     folds = np.concatenate([lesson.fold_of for lesson in lessons])
     assert set(folds.tolist()) == {0, 1, 2}
-    for found, stack in ((crossfit.good, images), (crossfit.shifted, shifted)):
-        assert len(found["defect_score"]) == len(stack)
-        for fold in range(3):
-            expected = without_fold(lessons, fold).score(stack[folds == fold])
+    assert len(crossfit.good["ncc"]) == len(crossfit.shifted["ncc"]) == len(images) == len(shifted)
+    for fold in range(3):
+        bank = without_fold(lessons, fold)
+        unsteady = Scorer(bank, np.random.default_rng([learning.seed, fold]))
+        for found, scorer, stack in (
+            (crossfit.good, Scorer(bank), images),
+            (crossfit.shifted, unsteady, shifted),
+        ):
+            expected = scorer.score(stack[folds == fold])
             for name in SCORE_DIRECTIONS:
                 np.testing.assert_allclose(found[name][folds == fold], expected[name], rtol=1e-4, atol=1e-6)
     assert crossfit.good["face"].tolist() == ["one"] * 24 + ["two"] * 24
@@ -80,7 +85,7 @@ def test_bad_images_are_judged_in_their_order_by_one_fold_each(
     folds = sample.folds(3)
     assert found["face"].tolist() == ["one"] * 5 + ["two"] * 6
     for at, fold in enumerate(folds):
-        expected = without_fold(lessons, fold).score(bad[at : at + 1])["defect_score"]
+        expected = Scorer(without_fold(lessons, fold)).score(bad[at : at + 1])["defect_score"]
         assert found["defect_score"][at] == pytest.approx(expected[0], rel=1e-4)
     assert np.median(found["defect_score"]) > crossfit.good["defect_score"].max()
 

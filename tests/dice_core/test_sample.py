@@ -109,3 +109,14 @@ def test_a_stream_without_images_gives_an_empty_sample():
 def test_a_sample_for_no_image_is_refused():
     with pytest.raises(ValueError, match="not 0"):
         Sampler(0)
+
+
+def test_only_some_of_a_sample_keep_what_belongs_to_them():
+    sample = sampled([4, 4, 7, 9, 1])
+    some = sample.only(np.array([True, False, False, True]))
+    assert some.images[:, 0, 0].tolist() == [4, 1]
+    assert some.repeats.tolist() == [2, 1]
+    assert some.names == ("0.png", "4.png")
+    assert some.hashes == (sample.hashes[0], sample.hashes[3])
+    assert some.runs.tolist() == sample.runs[[0, 3]].tolist()
+    assert len(sample.only(np.zeros(4, bool))) == 0

@@ -43,7 +43,7 @@ def test_a_part_tells_about_itself(settings, shards, tar):
     assert report.tally == Tally.of(table)
     metadata = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
     assert metadata == {
-        "schema_version": "1",
+        "schema_version": "2",
         "fingerprint": "f" * 32,
         "model_hash": settings.model_hash,
         "archive": tar,

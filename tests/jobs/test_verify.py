@@ -150,7 +150,7 @@ def other_settings(out):
 def other_columns(out):
     rewrite(part(out, 1), lambda table: table.drop_columns(["ssim"]))
     relist(out)
-    return ["its columns are not those of schema version 1"]
+    return ["its columns are not those of schema version 2"]
 
 
 def other_archive(out):
