@@ -208,7 +208,9 @@ def _check_head(head: Mapping[str, Any]) -> None:
     if head["format"] != FORMAT:
         raise ValueError(f"its format is {head['format']!r}")
     if head["version"] != VERSION:
-        raise ValueError(f"it is of version {head['version']}, this program reads version {VERSION}: fit again")
+        raise ValueError(
+            f"it is of version {head['version']}, this program reads version {VERSION}: fit again"
+        )
     for name in ("image_size", "size"):
         if len(head[name]) != 2 or not all(isinstance(side, int) and side > 0 for side in head[name]):  # noqa: PLR2004
             raise ValueError(f"its {name} is {head[name]}")

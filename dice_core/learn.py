@@ -39,7 +39,7 @@ class Learning:
     """
 
     size: tuple[int, int]
-    components: int = 100
+    components: int = 60
     copies: int = 3
     least: int = 60
     folds: int = 3

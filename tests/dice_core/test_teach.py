@@ -72,6 +72,6 @@ def test_images_that_look_mislabelled_teach_nothing_and_are_named_the_oddest_fir
     assert found.bank.taught == {content for sample in mixed.values() for content in sample.hashes}
 
 
-def test_of_good_ones_none_is_suspected(taught, samples):
+def test_of_good_ones_none_is_suspected(taught):
     assert taught.suspects == ()
     assert {face: len(sample) for face, sample in taught.good.items()} == {"one": 24, "two": 24}

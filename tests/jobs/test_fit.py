@@ -243,7 +243,7 @@ def test_refuses_a_size_beyond_the_images(tmp_path):
 
 
 def test_refuses_what_does_not_fit_in_memory_with_the_size_that_would(tmp_path):
-    memory = 20 << 20
+    memory = 16 << 20
     with pytest.raises(Refusal, match=r"--size \d+ would fit") as refused:
         learn(tmp_path, dice.good(10), memory=memory)
     assert not (tmp_path / "model.npz").exists()
@@ -328,3 +328,16 @@ def test_refuses_a_target_that_is_no_file(tmp_path, model, told):
 def test_refuses_to_learn_from_nothing():
     with pytest.raises(Refusal, match="no source"):
         FitSettings(Sources(bad=("bad.tar",)), "m.npz")
+
+
+def test_images_that_look_mislabelled_are_named_and_teach_nothing(tmp_path):
+    listed = dice.good(30, size=WHOLE)
+    mistaken = [("00/other.jpg", dice.good(1, ["07"], seed=4, size=WHOLE)[0][1])]
+    mistaken += [("04/bad.jpg", dice.bad(2, ["04"], size=WHOLE)[1][1])]
+    result = learn(tmp_path, [*listed, *mistaken])
+    assert {(suspect.face, suspect.name) for suspect in result.suspects} == {
+        ("00", "00/other.jpg"),
+        ("04", "04/bad.jpg"),
+    }
+    assert [face.images for face in read(tmp_path / "model.npz").faces] == [30, 30, 30]
+    assert result.total.images == 90

@@ -2,9 +2,13 @@ import io
 
 from rich.console import Console
 
+from dice_core.bank import Bank
 from dice_core.rows import SCORE_DIRECTIONS
+from dice_core.teach import Suspect
+from dice_core.threshold import Confusion
 from jobs import show
 from jobs.errors import ExitCode
+from jobs.fit import FaceReport, FitResult
 from jobs.score import ScoreResult
 
 FACE = {
@@ -166,3 +170,20 @@ def test_alarms_of_lots_are_told_labelled_or_not():
     alarm = {"lot": "/a.tar", "reason": "wider", "shift": 1.0, "images": 70, "share_called": 0.0}
     summary = {**SUMMARY, "alarmed_lots": 1, "lot_alarms": [alarm]}
     assert "LOT ALARM /a.tar: " in text(show.scored(ScoreResult(ExitCode.DONE, summary, 1), "/rows"))
+
+
+def fit_result(suspects):
+    bank = Bank((4, 4), (4, 4), (), ("ano",), 0.5, dict.fromkeys(SCORE_DIRECTIONS, 0.5), frozenset())
+    report = FaceReport("all", 3, 2, 1, Confusion(tp=1, fp=0, fn=0, tn=2))
+    return FitResult(bank, (), report, {}, suspects)
+
+
+def test_a_fit_names_what_looks_mislabelled_and_counts_the_rest():
+    suspects = tuple(Suspect("[red]a", f"{n}\x1b.png", 9.0 - n / 10) for n in range(show.SUSPECTS_TOLD + 3))
+    told = text(show.fitted(fit_result(suspects), "model.npz"))
+    assert f"LOOK MISLABELLED, so they taught nothing: {len(suspects)} images" in told
+    assert "[red]a: 0" in told
+    assert "9.0 times as odd as its like" in told
+    assert told.count("times as odd") == show.SUSPECTS_TOLD
+    assert "\x1b" not in told
+    assert "MISLABELLED" not in text(show.fitted(fit_result(()), "model.npz"))
