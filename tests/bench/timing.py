@@ -1,4 +1,4 @@
-"""Times candidates side by side: in one process, in interleaved rounds, so that a machine's moods hit all alike."""
+"""Times candidates side by side, in interleaved rounds, so that a machine's moods hit all alike."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
