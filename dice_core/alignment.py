@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dice_core.affine import jitter, warp
 from dice_core.exposure import Exposure, even
 from dice_core.part import find_part
-from dice_core.register import Registration, jitter, warp
+from dice_core.register import Registration
 
 LAYINGS = 2
 """How often images are laid on their mean and the mean taken anew, until edges are sharp."""

@@ -5,57 +5,25 @@ principal components (Turk and Pentland, "Eigenfaces for recognition", 1991). A 
 variations of good parts, so it stays in the difference.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dice_core.compiled import compiled
+from dice_core.gaussian import filter_image, half_gaussian, room
 
 SMOOTHING = 1.75 / 128
 """Standard deviation of the Gaussian that gathers a defect's evidence, in shares of the longer side."""
 SURROUND = 6 / 128
 """That of the surroundings which it is compared with: what changes more slowly than this is light."""
-OUTLINE = 1 / 128
-"""That of the Gaussian under which a defect's region is followed."""
+_FINEST = 1.5
+"""Pixels that the surroundings' standard deviation keeps at least where they are reduced."""
 
-REGION_SHARE = 0.3
-"""A defect's region is where the residual is at least this share of that at the peak, and of its sign."""
-
-
-class Defect(NamedTuple):
-    """Where and how much images differ from their rebuilt templates; arrays of (N,), pixels of the map.
-
-    Attributes
-    ----------
-    score
-        Highest evidence, whatever its sign.
-    peak_x, peak_y
-        Where it is.
-    x, y, width, height, area
-        Box around all that was followed, and its pixels.
-    regions
-        Connected regions of one sign with evidence at the limit or beyond.
-    dark, bright
-        Pixels with evidence at the limit or beyond, where the image is too dark and where it is too bright.
-    """
-
-    score: npt.NDArray[np.float32]
-    peak_x: npt.NDArray[np.int32]
-    peak_y: npt.NDArray[np.int32]
-    x: npt.NDArray[np.int32]
-    y: npt.NDArray[np.int32]
-    width: npt.NDArray[np.int32]
-    height: npt.NDArray[np.int32]
-    area: npt.NDArray[np.int32]
-    regions: npt.NDArray[np.int32]
-    dark: npt.NDArray[np.int32]
-    bright: npt.NDArray[np.int32]
+Images = npt.NDArray[np.float32]
 
 
-def rebuild(
-    images: npt.NDArray[np.float32], centre: npt.NDArray[np.float32], components: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
+def rebuild(images: Images, centre: Images, components: Images) -> Images:
     """Rebuild each image's own template from a face's mean and variation templates.
 
     Parameters
@@ -73,11 +41,12 @@ def rebuild(
         float32 (N, H, W), in the units of `images`.
     """
     centred = (images - centre).reshape(len(images), centre.size)
-    explained = np.asarray(centred @ components.T @ components, np.float32)
-    return explained.reshape(images.shape) + centre
+    rebuilt = np.asarray(centred @ components.T @ components, np.float32).reshape(images.shape)
+    rebuilt += centre
+    return rebuilt
 
 
-def band_pass(residual: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def band_pass(residual: Images) -> Images:
     """Smooth the residual, less its surroundings: a difference of Gaussians, (N, H, W), grey levels.
 
     What is as wide as a light's gradient goes, what is as small as a grain is averaged away, and an edge that
@@ -85,17 +54,11 @@ def band_pass(residual: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     Proc. Royal Society B 207, 1980). Where only the surroundings differ the pixel itself does not, and has
     nothing. Beyond the image the residual is 0.
     """
-    side = max(residual.shape[1:])
-    passed = np.empty_like(residual)
-    _band_pass(residual, gaussian_kernel(SMOOTHING * side), gaussian_kernel(SURROUND * side), passed)
-    return passed
+    level = np.ones(residual.shape[1:], np.float32)
+    return evidence(residual, level, level)
 
 
-def evidence(
-    residual: npt.NDArray[np.float32],
-    spread_dark: npt.NDArray[np.float32],
-    spread_bright: npt.NDArray[np.float32],
-) -> npt.NDArray[np.float32]:
+def evidence(residual: Images, spread_dark: Images, spread_bright: Images) -> Images:
     """Give the band-passed residual in units of what good images show at that place.
 
     Parameters
@@ -111,196 +74,83 @@ def evidence(
     ndarray
         float32 (N, H, W), no unit; negative where the image is too dark.
     """
-    passed = band_pass(residual)
-    return np.asarray(passed * np.where(passed < 0, 1 / spread_dark, 1 / spread_bright), np.float32)
-
-
-def gaussian_kernel(sigma: float) -> npt.NDArray[np.float32]:
-    """Sample a Gaussian of standard deviation `sigma` pixels out to 3 sigma; its sum is 1."""
-    radius = max(1, round(3 * sigma))
-    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    return np.asarray(weights / weights.sum(), np.float32)
-
-
-def locate(
-    residual: npt.NDArray[np.float32],
-    maps: npt.NDArray[np.float32],
-    part: npt.NDArray[np.bool_],
-    limit: float = np.inf,
-) -> Defect:
-    """Score each evidence map, and follow what it points at to its outline.
-
-    The residual is followed from the peak, and from every region with evidence at the limit or beyond: over
-    the pixels of one sign that have at least `REGION_SHARE` of what the strongest one of the region has.
-
-    Parameters
-    ----------
-    residual
-        What the evidence is of, (N, H, W): its outline is sharper.
-    maps
-        Evidence maps, (N, H, W).
-    part
-        Which pixels are the part, (H, W); the peak is sought inside.
-    limit
-        Evidence, over 0, from which on regions are counted.
-    """
-    found = np.empty((len(maps), 10), np.int32)
-    highest = np.empty(len(maps), np.float32)
-    outline = np.empty_like(residual)
-    _smooth(residual, gaussian_kernel(OUTLINE * max(residual.shape[1:])), outline)
-    _locate(outline, maps, part, REGION_SHARE, limit, highest, found)
-    return Defect(highest, *found.T)
-
-
-@compiled()
-def _flood(
-    values: Any, inside: Any, least: float, sign: float, seed: int, met: Any, mark: int, waiting: Any
-) -> int:
-    """Mark what is connected to a pixel by side, of its sign and at least so much; list it in `waiting`.
-
-    Images are flat rows, so that a place is one number; returns how many pixels are listed.
-    """
-    height, width = values.shape
-    waiting[0] = seed
-    met[seed // width, seed % width] = mark
-    at, held = 0, 1
-    while at < held:
-        y, x = waiting[at] // width, waiting[at] % width
-        at += 1
-        for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-            v, u = y + dy, x + dx
-            if not (0 <= v < height and 0 <= u < width) or met[v, u] == mark:
-                continue
-            if inside[v, u] and sign * values[v, u] >= least:
-                met[v, u] = mark
-                waiting[held] = v * width + u
-                held += 1
-    return held
-
-
-@compiled()
-def _surround(waiting: Any, held: int, width: int, box: Any) -> None:
-    """Widen a box, left, top, right and bottom, by the pixels that are listed."""
-    for k in range(held):
-        y, x = waiting[k] // width, waiting[k] % width
-        box[0], box[1] = min(box[0], x), min(box[1], y)
-        box[2], box[3] = max(box[2], x), max(box[3], y)
-
-
-@compiled()
-def _locate(outline: Any, maps: Any, part: Any, share: float, limit: float, highest: Any, found: Any) -> None:
-    count, height, width = maps.shape
-    waiting = np.empty(height * width, np.int64)
-    followed = np.empty((height, width), np.bool_)
-    counted = np.zeros((height, width), np.int64)
-    met = np.zeros((height, width), np.int64)
-    box = np.empty(4, np.int64)
-    for n in range(count):
-        peak = _peak(maps[n], part)
-        most = abs(maps[n].flat[peak])
-        highest[n] = most if part.flat[peak] else np.float32(0)
-        found[n, 0], found[n, 1] = peak % width, peak // width
-        box[0], box[1], box[2], box[3] = width, height, -1, -1
-        followed[:] = False
-        found[n, 6] = _follow(outline[n], part, share, peak, followed, met, waiting, box)
-        found[n, 7:] = 0
-        if most >= limit:
-            for seed in range(height * width):
-                if part.flat[seed] and abs(maps[n].flat[seed]) >= limit and counted.flat[seed] <= n:
-                    sign = np.float32(-1 if maps[n].flat[seed] < 0 else 1)
-                    held = _flood(maps[n], part, limit, sign, seed, counted, n + 1, waiting)
-                    found[n, 7] += 1
-                    found[n, 8 if sign < 0 else 9] += held
-                    best = _strongest(outline[n], sign, waiting, held)
-                    if not followed.flat[best]:
-                        found[n, 6] += _follow(outline[n], part, share, best, followed, met, waiting, box)
-        found[n, 2], found[n, 3] = box[0], box[1]
-        found[n, 4], found[n, 5] = box[2] - box[0] + 1, box[3] - box[1] + 1
-
-
-@compiled()
-def _peak(evidence: Any, part: Any) -> int:
-    """Find the pixel of the part with the most evidence, its place as one number; 0 without a part."""
-    most, peak = np.float32(-1), 0
-    height, width = evidence.shape
-    for y in range(height):
-        for x in range(width):
-            if part[y, x] and abs(evidence[y, x]) > most:
-                most, peak = abs(evidence[y, x]), y * width + x
-    return peak
-
-
-@compiled()
-def _strongest(outline: Any, sign: float, waiting: Any, held: int) -> int:
-    """Find which of the listed pixels has most of a sign."""
-    best = waiting[0]
-    for k in range(held):
-        if sign * outline.flat[waiting[k]] > sign * outline.flat[best]:
-            best = waiting[k]
-    return int(best)
-
-
-@compiled()
-def _follow(
-    outline: Any, part: Any, share: float, seed: int, followed: Any, met: Any, waiting: Any, box: Any
-) -> int:
-    """Follow the residual from a pixel, widen the box by it, and count the pixels that are new."""
-    value = outline.flat[seed]
-    sign = np.float32(-1 if value < 0 else 1)
-    mark = met.max() + 1
-    held = _flood(outline, part, share * abs(value), sign, seed, met, mark, waiting)
-    _surround(waiting, held, outline.shape[1], box)
-    new = 0
-    for k in range(held):
-        new += not followed.flat[waiting[k]]
-        followed.flat[waiting[k]] = True
-    return new
+    side = max(residual.shape[1:])
+    surround = SURROUND * side
+    # The surroundings are as wide as that a reduced image shows them as well; squares and interpolation
+    # widen them a little themselves.
+    factor = max(1, int(surround / _FINEST))
+    widened = (factor**2 - 1) / 12 + (factor**2 / 6 if factor > 1 else 0)
+    wide = half_gaussian(np.sqrt(surround**2 - widened) / factor)
+    found = np.empty(residual.shape, np.float32)
+    weights = (1 / spread_dark).astype(np.float32), (1 / spread_bright).astype(np.float32)
+    _pass_band(residual, half_gaussian(SMOOTHING * side), wide, factor, weights, found)
+    return found
 
 
 @compiled(fastmath={"contract"})
-def _smooth(images: Any, kernel: Any, smooth: Any) -> None:
+def _pass_band(images: Any, narrow: Any, wide: Any, factor: int, weights: Any, found: Any) -> None:
     count, height, width = images.shape
-    radius = kernel.size // 2
-    # Zeros around the image: nothing is known there, so nothing is held against it.
-    framed = np.zeros((height + 2 * radius, width), np.float32)
-    row = np.zeros(width + 2 * radius, np.float32)
-    inner = row[radius : radius + width]
+    dark, bright = weights
+    rows, columns = -(-height // factor), -(-width // factor)
+    plane, row = room(height, width, narrow)
+    wide_plane, wide_row = room(rows, columns, wide)
+    reduced, around = np.zeros((rows, columns), np.float32), np.empty((rows, columns), np.float32)
+    stretched, surroundings = np.empty((rows, width), np.float32), np.empty(width, np.float32)
+    left, right, way = np.empty(width, np.uint32), np.empty(width, np.uint32), np.empty(width, np.float32)
+    for x in range(width):
+        before, way[x] = _between(x, factor, columns)
+        left[x], right[x] = before, min(before + 1, columns - 1)
     for n in range(count):
-        framed[radius : radius + height] = images[n]
-        for y in range(height):
-            _weigh(framed[y:], kernel, inner)
+        filter_image(images[n], narrow, False, plane, row, found[n])
+        _reduce(images[n], factor, reduced)
+        filter_image(reduced, wide, False, wide_plane, wide_row, around)
+        for y in range(rows):
             for x in range(width):
-                smooth[n, y, x] = 0
-            for k in range(kernel.size):
-                _add(row[k:], kernel[k], smooth[n, y])
+                stretched[y, x] = around[y, left[x]] * (1 - way[x]) + around[y, right[x]] * way[x]
+        for y in range(height):
+            above, share = _between(y, factor, rows)
+            _mix(stretched[above], stretched[min(above + 1, rows - 1)], share, surroundings)
+            _subtract(found[n, y], surroundings, dark[y], bright[y])
+
+
+@compiled()
+def _between(at: int, factor: int, count: int) -> Any:
+    """Tell the reduced pixel before a place, and how far it is on the way to the next."""
+    place = min(max((at + 0.5) / factor - 0.5, 0.0), count - 1.0)
+    return int(place), np.float32(place - int(place))
 
 
 @compiled(fastmath={"contract"})
-def _band_pass(images: Any, narrow: Any, wide: Any, passed: Any) -> None:
-    surroundings = np.empty((1, *images.shape[1:]), np.float32)
-    for n in range(len(images)):
-        _smooth(images[n : n + 1], narrow, passed[n : n + 1])
-        _smooth(images[n : n + 1], wide, surroundings)
-        for y in range(images.shape[1]):
-            for x in range(images.shape[2]):
-                own = passed[n, y, x]
-                less = own - surroundings[0, y, x]
-                if own < 0:
-                    passed[n, y, x] = min(max(less, own), np.float32(0))
-                else:
-                    passed[n, y, x] = max(min(less, own), np.float32(0))
+def _reduce(image: Any, factor: int, reduced: Any) -> None:
+    """Write the means of squares of pixels; beyond the image there are zeros."""
+    height, width = image.shape
+    reduced[:] = 0
+    whole = width // factor
+    share = np.float32(1 / factor**2)
+    for y in range(height):
+        line = reduced[y // factor]
+        for shift in range(factor):
+            own = image[y, shift:]
+            for x in range(whole):
+                line[x] += own[factor * x]
+        for x in range(whole * factor, width):
+            line[whole] += image[y, x]
+    for y in range(len(reduced)):
+        for x in range(reduced.shape[1]):
+            reduced[y, x] *= share
 
 
 @compiled(fastmath={"contract"})
-def _weigh(rows: Any, kernel: Any, result: Any) -> None:
-    for x in range(result.size):
-        result[x] = 0
-    for k in range(kernel.size):
-        _add(rows[k], kernel[k], result)
+def _mix(one: Any, other: Any, share: Any, mixed: Any) -> None:
+    for x in range(mixed.size):
+        mixed[x] = one[x] + (other[x] - one[x]) * share
 
 
 @compiled(fastmath={"contract"})
-def _add(values: Any, weight: Any, result: Any) -> None:
-    # A loop of its own, over what begins at zero, is one the compiler vectorises.
-    for x in range(result.size):
-        result[x] += weight * values[x]
+def _subtract(own: Any, surroundings: Any, dark: Any, bright: Any) -> None:
+    """Take the surroundings off as far as they leave a sign, and weigh what is left by that sign's weight."""
+    zero = np.float32(0)
+    for x in range(own.size):
+        less = own[x] - surroundings[x]
+        low, high = min(max(less, own[x]), zero), max(min(less, own[x]), zero)
+        own[x] = low * dark[x] + high * bright[x]

@@ -7,11 +7,13 @@ import numpy as np
 import numpy.typing as npt
 from skimage.transform import resize as skimage_resize
 
+from dice_core.affine import box_in_image, inverse, jitter, warp
 from dice_core.bank import Bank
 from dice_core.exposure import even
 from dice_core.match import Templates, ncc
-from dice_core.register import Registration, box_in_image, inverse, jitter, warp
-from dice_core.residual import Defect, evidence, locate, rebuild
+from dice_core.region import Defect, locate
+from dice_core.register import Registration
+from dice_core.residual import evidence, rebuild
 from dice_core.rows import Verdict
 from dice_core.ssim import Reference, ssim_map, ssim_pair_scores
 

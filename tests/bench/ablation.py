@@ -8,8 +8,9 @@ from unittest.mock import patch
 import numpy as np
 import numpy.typing as npt
 
-from dice_core import residual
+from dice_core.gaussian import half_gaussian, smooth
 from dice_core.register import Registration
+from dice_core.residual import SMOOTHING
 from dice_core.spread import Spread, Spreads
 from tests.bench.photographs import days, synthetic_day
 from tests.bench.quality.carried import Carried
@@ -30,9 +31,7 @@ def _unmoved(self: Registration, images: Images) -> Images:  # noqa: ARG001 - st
 
 
 def _smoothed(values: Images) -> Images:
-    smooth = np.empty_like(values)
-    residual._smooth(values, residual.gaussian_kernel(residual.SMOOTHING * max(values.shape[1:])), smooth)
-    return smooth
+    return smooth(values, half_gaussian(SMOOTHING * max(values.shape[1:])))
 
 
 def _one_sided(close: Callable[[Spreads], Spread]) -> Callable[[Spreads], Spread]:
@@ -48,8 +47,8 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     "nothing": {},
     "registration": {"dice_core.register.Registration.transforms": _unmoved},
     "unsteadiness of the copies": {
-        "dice_core.register.JITTER_SHIFT": 0.0,
-        "dice_core.register.JITTER_LINEAR": 0.0,
+        "dice_core.affine.JITTER_SHIFT": 0.0,
+        "dice_core.affine.JITTER_LINEAR": 0.0,
     },
     "light spots on the copies": {"dice_core.augment.SPOT_GAIN": (0.0, 0.0)},
     "cut of highlights": {"dice_core.exposure.LEAST_CEILING": NEVER},

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage
 
 from dice_core import register
-from dice_core.register import Registration, box_in_image, inverse, jitter, reduce, warp
+from dice_core.affine import inverse, warp
+from dice_core.register import Registration, reduce
 
 SIDE = 64
 
@@ -145,81 +145,6 @@ def test_an_image_is_found_alone_as_among_others(rng):
     for at in range(len(images)):
         np.testing.assert_allclose(registration.transforms(images[at : at + 1])[0], whole[at], atol=1e-4)
     assert registration.transforms(images[:0]).shape == (0, 2, 3)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10**6), st.integers(2, 40), st.integers(2, 40))
-def test_warps_as_scipy_does(seed, height, width):
-    rng = np.random.default_rng(seed)
-    image = rng.uniform(0, 255, (1, height, width)).astype(np.float32)
-    transform = pose(rng.uniform(-20, 20), rng.uniform(0.8, 1.2), 0.05, *rng.uniform(-5, 5, 2))
-    y, x = np.indices((height, width)).astype(float)
-    middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
-    across = transform[0] @ np.stack([x - middle_x, y - middle_y, np.ones_like(x)]).reshape(3, -1)
-    source = np.stack([across[1] + middle_y, across[0] + middle_x]).reshape(2, height, width)
-    source = np.clip(source, 0, np.reshape([height - 1, width - 1], (2, 1, 1)))
-    expected = ndimage.map_coordinates(image[0].astype(float), source, order=1)
-    np.testing.assert_allclose(warp(image, transform)[0], expected, atol=0.05)
-
-
-def test_the_identity_warps_to_the_image_itself(rng):
-    images = rng.uniform(0, 255, (2, 20, 31)).astype(np.float32)
-    np.testing.assert_allclose(warp(images, np.repeat(pose(), 2, axis=0)), images, atol=1e-4)
-
-
-def test_there_and_back_again_is_nowhere(rng):
-    transforms = np.concatenate([pose(*rng.uniform(-3, 3, 1), 1.04, 0.02, 2, -3), pose(5, 0.96, 0, -1, 1)])
-    back = inverse(transforms)
-    points = rng.uniform(-20, 20, (2, 9))
-    sent = transforms[:, :, :2] @ points + transforms[:, :, 2:]
-    np.testing.assert_allclose(back[:, :, :2] @ sent + back[:, :, 2:], [points, points], atol=1e-4)
-
-
-def test_jitter_spreads_as_is_stated(rng):
-    moved = jitter(np.repeat(pose(), 4000, axis=0), SIDE, rng)
-    assert moved.dtype == np.float32
-    linear, shift = moved[:, :, :2] - np.eye(2), moved[:, :, 2]
-    assert linear.std(axis=0) == pytest.approx(register.JITTER_LINEAR, rel=0.08)
-    assert shift.std(axis=0) == pytest.approx(register.JITTER_SHIFT * SIDE, rel=0.08)
-    assert np.abs(moved.mean(axis=0) - pose()[0]).max() < 0.05
-
-
-def test_jitter_is_about_where_an_image_lies():
-    own = pose(4, 1.1, 0, 3, -2)
-    moved = jitter(np.repeat(own, 4000, axis=0), SIDE, np.random.default_rng(5))
-    np.testing.assert_allclose(moved.mean(axis=0), own[0], atol=0.05)
-
-
-@settings(max_examples=40)
-@given(st.integers(0, 10**6))
-def test_a_box_holds_where_its_pixels_are_sent(seed):
-    rng = np.random.default_rng(seed)
-    height, width = 40, 56
-    transform = pose(rng.uniform(-5, 5), rng.uniform(0.95, 1.05), 0.02, *rng.uniform(-3, 3, 2))
-    x, y = rng.integers(8, 30, 2)
-    w, h = rng.integers(1, 9, 2)
-    left, top, right, bottom = (
-        edge[0] for edge in box_in_image(transform, (height, width), *(np.array([v]) for v in (x, y, w, h)))
-    )
-    v, u = np.mgrid[y : y + h, x : x + w].reshape(2, -1)
-    centres = np.stack([u - (width - 1) / 2, v - (height - 1) / 2, np.ones(len(u))])
-    sent_x, sent_y = transform[0] @ centres
-    sent_x, sent_y = sent_x + width / 2, sent_y + height / 2
-    assert (sent_x >= left - 1e-3).all()
-    assert (sent_x <= right + 1e-3).all()
-    assert (sent_y >= top - 1e-3).all()
-    assert (sent_y <= bottom + 1e-3).all()
-    assert right - left < 1.3 * (w + h)
-    assert bottom - top < 1.3 * (w + h)
-
-
-def test_a_box_that_does_not_move_is_itself_and_one_beyond_the_edge_is_cut():
-    args = (np.array([0, 5]), np.array([0, 30]), np.array([56, 3]), np.array([40, 4]))
-    still = box_in_image(np.repeat(pose(), 2, axis=0), (40, 56), *args)
-    np.testing.assert_allclose(np.transpose(still), [[0, 0, 56, 40], [5, 30, 8, 34]])
-    left, top, right, bottom = box_in_image(np.repeat(pose(x=-70, y=80), 2, axis=0), (40, 56), *args)
-    np.testing.assert_array_equal([left, right], [[0, 0], [1, 1]])
-    np.testing.assert_array_equal([top, bottom], [[39, 39], [40, 40]])
 
 
 def test_reducing_takes_means_of_squares(rng):

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from dice_core.bank import Bank
 from dice_core.learn import learn
-from dice_core.residual import Defect
+from dice_core.region import Defect
 from dice_core.rows import SCHEMA, SCORE_DIRECTIONS
 from dice_core.score import NO_RUNNER_UP, Scorer, resize
 
