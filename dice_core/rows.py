@@ -90,6 +90,13 @@ SCHEMA = pa.schema(
         pa.field("defect_dark", pa.int32()),
         pa.field("defect_bright", pa.int32()),
         pa.field("verdict", pa.string()),
+        pa.field("ncc_shifted", pa.list_(pa.float32())),
+        pa.field("shift_x", pa.list_(pa.int32())),
+        pa.field("shift_y", pa.list_(pa.int32())),
+        pa.field("ssim_faces", pa.list_(pa.float32())),
     ]
 )
-"""The columns of a row. Sizes and offsets in bytes, boxes and areas in pixels of the stored photograph."""
+"""The columns of a row. Sizes and offsets in bytes, boxes and areas in pixels of the stored photograph.
+
+Lists have one value for each face, in the order of the model; they are null unless everything is compared.
+"""

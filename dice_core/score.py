@@ -1,6 +1,7 @@
 """Scores: images in, score columns out; how the parts of this package judge one image together."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from skimage.transform import resize as skimage_resize
 
 from dice_core.affine import box_in_image, inverse, jitter, warp
 from dice_core.bank import Bank
+from dice_core.exhaustive import Exhaustive
 from dice_core.exposure import even
 from dice_core.match import Templates, ncc
 from dice_core.region import Defect, locate
@@ -18,6 +20,9 @@ from dice_core.rows import Verdict
 from dice_core.ssim import Reference, ssim_map, ssim_pair_scores
 
 Columns = Mapping[str, npt.NDArray[Any]]
+
+_CHUNK = 64
+"""Images of one face judged at once: they share the reading of its variation templates, and fit the cache."""
 
 NO_RUNNER_UP = 0.0
 """NCC of the runner-up where a bank has a single face."""
@@ -90,6 +95,21 @@ class Scorer:
         )
         return columns
 
+    def compare(self, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
+        """Compare images of the bank's size, uint8 (N, H, W), with every face, as `Exhaustive.compare` does.
+
+        Translations are in pixels of the photograph.
+        """
+        columns = self._exhaustive.compare(resize(images, self._bank.size))
+        for name, axis in (("shift_y", 0), ("shift_x", 1)):
+            scale = self._bank.image_size[axis] / self._bank.size[axis]
+            columns[name] = np.rint(columns[name] * scale).astype(np.int32)
+        return columns
+
+    @cached_property
+    def _exhaustive(self) -> Exhaustive:
+        return Exhaustive(np.stack([face.mean for face in self._bank.faces]))
+
     def maps(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Draw the evidence against images over their faces' thresholds, as they were photographed.
 
@@ -136,17 +156,19 @@ class Scorer:
         columns |= {name: np.empty(len(work), np.int32) for name in _PLACES}
         for number in np.unique(which):
             face = self._bank.faces[number]
-            own = np.flatnonzero(which == number)
-            aligned, transforms = self._align(number, work[own])
-            rebuilt = rebuild(aligned, face.centre, face.components)
-            mean, low = ssim_pair_scores(aligned, rebuilt)
-            columns["ssim_rebuilt"][own], columns["ssim_low"][own] = mean, low
-            residual = aligned - rebuilt
-            maps = evidence(residual, face.spread_dark, face.spread_bright)
-            defect = locate(residual, maps, face.part, float(self._thresholds[number]))
-            columns["defect_score"][own] = defect.score
-            for name, values in zip(_PLACES, self._in_photograph(defect, transforms), strict=True):
-                columns[name][own] = values
+            everyone = np.flatnonzero(which == number)
+            for start in range(0, len(everyone), _CHUNK):
+                own = everyone[start : start + _CHUNK]
+                aligned, transforms = self._align(number, work[own])
+                rebuilt = rebuild(aligned, face.centre, face.components)
+                mean, low = ssim_pair_scores(aligned, rebuilt)
+                columns["ssim_rebuilt"][own], columns["ssim_low"][own] = mean, low
+                residual = np.subtract(aligned, rebuilt, out=aligned)
+                maps = evidence(residual, face.spread_dark, face.spread_bright)
+                defect = locate(residual, maps, face.part, float(self._thresholds[number]))
+                columns["defect_score"][own] = defect.score
+                for name, values in zip(_PLACES, self._in_photograph(defect, transforms), strict=True):
+                    columns[name][own] = values
         return columns
 
     def _in_photograph(

@@ -174,6 +174,13 @@ def score(
             metavar="DIR", help="Folder for a heat map of every newly scored image that is not found good."
         ),
     ] = None,
+    exhaustive: Annotated[  # noqa: FBT002 - a flag
+        bool,
+        typer.Option(
+            "--exhaustive",
+            help="Compare with every face at every small translation too, and keep all scores.",
+        ),
+    ] = False,
 ) -> None:
     """Score every image of the archives: one Parquet row each, then thresholds and F1.
 
@@ -188,6 +195,7 @@ def score(
         max_rejects=max_rejects,
         overwrite=overwrite,
         maps=maps,
+        exhaustive=exhaustive,
     )
     result = run_score(settings, evaluate=run_evaluate, listener=make_listener())
     if result.exit_code is ExitCode.INTERRUPTED:

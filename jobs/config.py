@@ -46,6 +46,8 @@ class ScoreSettings:
     overwrite: bool = False
     maps: str | None = None
     """Folder for the heat maps of images that are not found good; decides no row."""
+    exhaustive: bool = False
+    """Whether every image is compared with every face's template, each at every small translation."""
     shard_size: int = plan.SHARD_SIZE
     task_images: int = plan.SHARD_SIZE
     """About as many images make one task; decides no row."""

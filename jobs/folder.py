@@ -43,7 +43,7 @@ def is_own(name: str) -> bool:
     return name in (JOB, MODEL, PARTS, LOTS, SUMMARY) or is_part(name)
 
 
-def deciding(model_hash: str, shard_size: int, limits: Limits) -> dict[str, Any]:
+def deciding(model_hash: str, shard_size: int, limits: Limits, *, exhaustive: bool = False) -> dict[str, Any]:
     """List all that decides the rows, apart from the sources."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -52,6 +52,7 @@ def deciding(model_hash: str, shard_size: int, limits: Limits) -> dict[str, Any]
         "shard_size": shard_size,
         "max_bytes": limits.max_bytes,
         "max_pixels": limits.max_pixels,
+        "exhaustive": exhaustive,
     }
 
 

@@ -16,8 +16,10 @@ from jobs.maps import Maps
 BATCH = 256
 """Images scored at once: enough that those of one face share the reading of its variation templates."""
 
-SCORES = SCHEMA.names[SCHEMA.get_field_index("face") :]
+SCORES = SCHEMA.names[SCHEMA.get_field_index("face") : SCHEMA.get_field_index("ncc_shifted")]
 """The columns that a scorer fills."""
+COMPARISONS = SCHEMA.names[SCHEMA.get_field_index("ncc_shifted") :]
+"""The columns that it fills where every face is compared: lists."""
 
 Images = npt.NDArray[np.uint8]
 
@@ -33,6 +35,9 @@ class ScorerLike(Protocol):
     def score(self, images: Images) -> Mapping[str, npt.NDArray[Any]]:
         """Score images of shape (N, height, width): each of `SCORES`, of length N."""
 
+    def compare(self, images: Images) -> Mapping[str, npt.NDArray[Any]]:
+        """Compare images with every face: each of `COMPARISONS`, (N, F)."""
+
     def maps(self, images: Images) -> npt.NDArray[np.float32]:
         """Draw the evidence against images, (N, height, width), in multiples of the threshold."""
 
@@ -40,13 +45,24 @@ class ScorerLike(Protocol):
 class Rows:
     """Collects one row per member, in order, scoring decoded images a batch at a time."""
 
-    def __init__(self, scorer: ScorerLike, archive: str, max_pixels: int, maps: Maps | None = None) -> None:
+    def __init__(
+        self,
+        scorer: ScorerLike,
+        archive: str,
+        max_pixels: int,
+        maps: Maps | None = None,
+        *,
+        exhaustive: bool = False,
+    ) -> None:
         self._scorer = scorer
+        self._exhaustive = exhaustive
         self._maps = maps
         self._archive = archive
         self._max_pixels = max_pixels
         self._labels = {*scorer.faces, *scorer.anomaly_labels}
-        self._listed: dict[str, list[Any]] = {name: [] for name in SCHEMA.names if name not in SCORES}
+        self._listed: dict[str, list[Any]] = {
+            name: [] for name in SCHEMA.names[: SCHEMA.get_field_index("face")]
+        }
         self._images: list[Images] = []
         self._indices: list[int] = []
         self._scored: list[Mapping[str, npt.NDArray[Any]]] = []
@@ -98,7 +114,8 @@ class Rows:
             return
         images = np.stack(self._images)
         scored = self._scorer.score(images)
-        self._scored.append(scored)
+        compared = self._scorer.compare(images) if self._exhaustive else {}
+        self._scored.append({**scored, **compared})
         if self._maps is not None:
             called = np.flatnonzero(scored["verdict"] != Verdict.GOOD.value)
             for at, evidence in zip(called, self._scorer.maps(images[called]), strict=True):
@@ -110,6 +127,7 @@ class Rows:
         places = pa.array(np.cumsum(ok) - 1, mask=~ok)
         columns = [pa.array(values, SCHEMA.field(name).type) for name, values in self._listed.items()]
         columns += [_scores(self._scored, name).take(places) for name in SCORES]
+        columns += [_lists(self._scored, name).take(places) for name in COMPARISONS]
         for values in self._listed.values():
             values.clear()
         self._scored = []
@@ -120,6 +138,19 @@ def _status(image: Images | Reason) -> str:
     if not isinstance(image, Reason):
         return Status.OK.value
     return (Status.IGNORED if image is Reason.ARCHIVE_JUNK else Status.REJECTED).value
+
+
+def _lists(scored: Sequence[Mapping[str, npt.NDArray[Any]]], name: str) -> pa.Array:
+    kind = SCHEMA.field(name).type
+    pieces = []
+    for batch in scored:
+        if name in batch:
+            count, faces = batch[name].shape
+            offsets = pa.array(np.arange(count + 1) * faces, pa.int32())
+            pieces.append(pa.ListArray.from_arrays(offsets, pa.array(batch[name].ravel(), kind.value_type)))
+        else:
+            pieces.append(pa.nulls(len(batch["face"]), kind))
+    return pa.chunked_array(pieces, kind).combine_chunks()
 
 
 def _scores(scored: Sequence[Mapping[str, npt.NDArray[Any]]], name: str) -> pa.Array:

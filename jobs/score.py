@@ -181,7 +181,9 @@ def _survey(settings: ScoreSettings) -> list[ArchiveRecord]:
 def _open_job(settings: ScoreSettings, records: list[ArchiveRecord], model: bytes, load: LoadScorer) -> _Job:
     """Decide what this start does with its folder, and do it."""
     out = storage.absolute(settings.out)
-    decides = folder.deciding(digest(model), settings.shard_size, settings.limits)
+    decides = folder.deciding(
+        digest(model), settings.shard_size, settings.limits, exhaustive=settings.exhaustive
+    )
     try:
         start = folder.decide(
             out,
@@ -203,6 +205,7 @@ def _open_job(settings: ScoreSettings, records: list[ArchiveRecord], model: byte
         limits=settings.limits,
         shard_size=settings.shard_size,
         maps=_make_maps_folder(settings.maps),
+        exhaustive=settings.exhaustive,
         load_scorer=load,
     )
     return _Job(settings, shard, records, names)

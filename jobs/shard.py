@@ -51,6 +51,8 @@ class ShardSettings:
     shard_size: int = SHARD_SIZE
     maps: str | None = None
     """Where heat maps go; nowhere unless told."""
+    exhaustive: bool = False
+    """Whether every image is compared with every face."""
     load_scorer: LoadScorer = load_scorer
 
 
@@ -132,7 +134,13 @@ def score_shard(shard: Shard, settings: ShardSettings, scorer: ScorerLike | None
             return read_report(url, settings.fingerprint)
         scorer = scorer or settings.load_scorer(settings.model, settings.model_hash)
         maps = None if settings.maps is None else Maps(settings.maps, shard.archive)
-        rows = Rows(scorer, storage.printable(shard.archive), settings.limits.max_pixels, maps)
+        rows = Rows(
+            scorer,
+            storage.printable(shard.archive),
+            settings.limits.max_pixels,
+            maps,
+            exhaustive=settings.exhaustive,
+        )
         for member, content in members(shard, settings.limits.max_bytes):
             if member.index % settings.shard_size == 0:
                 rows.flush()  # one stream holds what would be many shards: batches end where theirs do

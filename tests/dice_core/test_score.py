@@ -13,7 +13,7 @@ from dice_core.region import Defect
 from dice_core.rows import SCHEMA, SCORE_DIRECTIONS
 from dice_core.score import NO_RUNNER_UP, Scorer, resize
 
-COLUMNS = SCHEMA.names[SCHEMA.get_field_index("face") :]
+COLUMNS = SCHEMA.names[SCHEMA.get_field_index("face") : SCHEMA.get_field_index("ncc_shifted")]
 BOX = ("defect_x", "defect_y", "defect_width", "defect_height")
 PLACES = (
     *("defect_peak_x", "defect_peak_y", *BOX),
@@ -239,3 +239,22 @@ def test_resizing_leaves_what_has_the_size_and_keeps_the_grey_of_the_rest(rng):
     np.testing.assert_allclose(smaller.mean(axis=(1, 2)), images.mean(axis=(1, 2)), atol=2)
     np.testing.assert_array_equal(resize(np.full((1, 40, 60), 137, np.uint8), (15, 22)), 137)
     assert resize(images[:0], (20, 30)).shape == (0, 20, 30)
+
+
+def test_comparing_with_every_face_gives_the_lists_of_a_row(learnt, images):
+    compared = Scorer(learnt).compare(images)
+    assert sorted(compared) == sorted(SCHEMA.names[SCHEMA.get_field_index("ncc_shifted") :])
+    scored = Scorer(learnt).score(images)
+    own = [["one", "two"].index(face) for face in scored["face"]]
+    for name, values in compared.items():
+        assert values.shape == (len(images), 2)
+        assert pa.array(values[:, 0]).type == SCHEMA.field(name).type.value_type
+    np.testing.assert_allclose(compared["ssim_faces"][np.arange(len(images)), own], scored["ssim"], atol=1e-6)
+
+
+def test_translations_are_in_pixels_of_the_photograph(learnt):
+    double = replace(learnt, image_size=(64, 64))
+    mean = np.kron(learnt.faces[0].mean, np.ones((2, 2)))
+    moved = np.roll(np.rint(mean).astype(np.uint8), (2, -2), axis=(0, 1))[None]
+    compared = Scorer(double).compare(moved)
+    assert (compared["shift_y"][0, 0], compared["shift_x"][0, 0]) == (2, -2)

@@ -75,6 +75,9 @@ class Counted:
         fake_scorer.told(images)
         return self._scorer.score(images)
 
+    def compare(self, images):
+        return self._scorer.compare(images)
+
     def maps(self, images):
         return self._scorer.maps(images)
 

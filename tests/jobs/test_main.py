@@ -35,6 +35,7 @@ CONTRACT = {
         "--max-rejects",
         "--overwrite",
         "--maps",
+        "--exhaustive",
     },
     "evaluate": {
         *("out", "--score", "--threshold", "--prevalence", "--per-face", "--correct-lots", "--json"),

@@ -6,7 +6,7 @@ from fake_scorer import SIZE, BrightnessScorer
 from dice_core.member import Member
 from dice_core.rows import SCHEMA, Reason
 from jobs.parquet import digest
-from jobs.rows import BATCH, SCORES, Rows
+from jobs.rows import BATCH, COMPARISONS, SCORES, Rows
 
 
 class Counted(BrightnessScorer):
@@ -37,7 +37,7 @@ def test_a_row_tells_all_of_an_image(collected):
     collected.add(member(7), data)
     (row,) = collected.table().to_pylist()
     assert list(row) == SCHEMA.names
-    described = {name: row[name] for name in SCHEMA.names if name not in SCORES}
+    described = {name: row[name] for name in SCHEMA.names if name not in {*SCORES, *COMPARISONS}}
     assert described == {
         "archive": "/lot.tar",
         "index": 7,
@@ -54,6 +54,7 @@ def test_a_row_tells_all_of_an_image(collected):
         "content_hash": digest(data),
     }
     assert None not in [row[name] for name in SCORES]
+    assert {row[name] for name in COMPARISONS} == {None}
 
 
 @pytest.mark.parametrize(
@@ -129,3 +130,17 @@ def test_wider_scores_are_stored_as_the_schema_says(collected, scorer):
     assert table.schema == SCHEMA
     image = np.full((1, SIZE, SIZE), 200, np.uint8)
     assert scorer.score(image)["ssim"].dtype == np.float64
+
+
+def test_where_every_face_is_compared_a_row_has_a_value_for_each(scorer):
+    rows = Rows(scorer, "/lot.tar", 1_000_000, exhaustive=True)
+    rows.add(member(0), samples.jpeg(3))
+    rows.add(member(1), Reason.ENCRYPTED)
+    rows.flush()
+    rows.add(member(2), samples.jpeg(200))
+    first, rejected, last = rows.table().to_pylist()
+    for name in COMPARISONS:
+        assert len(first[name]) == len(last[name]) == 2
+        assert rejected[name] is None
+    for row in (first, last):
+        assert row["ncc_shifted"] == pytest.approx([row["ncc"], 1 - row["ncc"]], abs=1e-6)

@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import fake_scorer
+import pyarrow.compute as pc
 import pytest
 import samples
 
@@ -13,6 +14,7 @@ from jobs.config import ScoreSettings
 from jobs.errors import ExitCode, Refusal
 from jobs.parquet import digest
 from jobs.progress import Silence
+from jobs.rows import COMPARISONS
 from jobs.score import score
 from jobs.verify import verify
 
@@ -125,6 +127,16 @@ def test_a_broken_archive_gives_its_rows_up_to_the_break(model, out, tmp_path):
     assert len(rows) == 31
     assert result.summary["complete"]
     assert verify(out) == []
+
+
+def test_comparing_with_every_face_adds_lists_and_changes_no_other_column(lot, model, out, serial_rows):
+    run(lot, model, out, exhaustive=True)
+    rows = samples.rows(out)
+    assert rows.drop_columns(COMPARISONS).equals(serial_rows.drop_columns(COMPARISONS))
+    assert set(pc.list_value_length(rows["ncc_shifted"]).to_pylist()) == {2, None}
+    assert verify(out) == []
+    with pytest.raises(Refusal, match="exhaustive was True, is False"):
+        run(lot, model, out)
 
 
 def test_a_lost_worker_costs_no_row(lot, model, out, serial_rows, monkeypatch):
