@@ -4,7 +4,7 @@ from typing import BinaryIO, Literal
 
 from dice_core.member import Member, read_up_to
 from dice_core.rows import Reason
-from dice_core.tar import BLOCK, ZERO_BLOCK, checksum_holds
+from dice_core.tar_header import BLOCK, ZERO_BLOCK, checksum_holds
 from dice_core.zip import read_zipped
 
 
