@@ -40,22 +40,20 @@ class _Seeking:
     broken = False
 
     def __init__(self, stream: BinaryIO, position: int) -> None:
-        self.window = Window(stream)
+        self.window = Window(stream, start=position)
         self._end = stream.seek(0, io.SEEK_END)
         self.position = position
 
-    def plain(self, index: int, last: int) -> Iterator[tuple[int, Member]]:
-        """Go on over the plain files that come next, as far as in memory, from member `index` up to `last`."""
+    def plain(self) -> tuple[int, bytes, list[list[int]]]:
+        """Go on over plain files as far as in memory: where that begins, its bytes, the headers in it."""
         if not self.window.at(self.position, BLOCK).startswith(b"0", 156):
-            return
+            return 0, b"", []
         data, start = self.window.data, self.window.start
-        for at, name_end, size in plain_headers(data, self.position - start, self._end - start):
-            if index >= last:
-                return
-            payload = at + BLOCK
-            self.position = start + payload + size + -size % BLOCK
-            yield start + at, Member(index, printable(data[at:name_end]), start + payload, size)
-            index += 1
+        headers = plain_headers(data, self.position - start, self._end - start)
+        if headers:
+            at, _, size = headers[-1]
+            self.position = start + at + BLOCK + size + -size % BLOCK
+        return start, data, headers
 
     def read(self, size: int) -> bytes:
         data = self.window.at(self.position, size)
@@ -98,9 +96,9 @@ class _Streaming:
     def holds(self, _size: int) -> bool:
         return True
 
-    def plain(self, _index: int, _last: int) -> Iterator[tuple[int, Member]]:
-        """Nothing comes next that is in memory already."""
-        return iter(())
+    def plain(self) -> tuple[int, bytes, list[list[int]]]:
+        """Nothing is in memory already."""
+        return 0, b"", []
 
     def finish(self) -> None:
         """Read to the end, where gzip keeps the checksum of all that was read."""
@@ -214,8 +212,10 @@ def _walk_tar(reader: _Seeking | _Streaming, index: int, stop: int | None) -> It
     start = reader.position
     try:
         while index < last:
-            for start, member in reader.plain(index, last):
-                yield start, member
+            begin, data, headers = reader.plain()
+            for at, name_end, size in headers[: last - index]:
+                start = begin + at
+                yield start, Member(index, printable(data[at:name_end]), start + BLOCK, size)
                 index += 1
             start = reader.position
             if index >= last or (header := _next_header(reader)) is None:

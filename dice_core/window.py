@@ -16,13 +16,15 @@ class Window:
     stream
         Seekable. Unbuffered it is read once for each piece, and no byte twice but at the edges.
     piece
-        Bytes to read ahead; 0 where what is asked for next will be somewhere else.
+        Bytes to read at once.
+    start
+        Where the first question will be.
     """
 
-    def __init__(self, stream: BinaryIO, piece: int = PIECE) -> None:
+    def __init__(self, stream: BinaryIO, piece: int = PIECE, start: int = 0) -> None:
         self._stream = stream
         self._piece = piece
-        self.start = 0
+        self.start = start
         self.data = b""
 
     def at(self, position: int, size: int) -> bytes:
