@@ -52,6 +52,7 @@ _SWAPPED, _LEFT_RIGHT, _UP_DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BASELINE_TO_PROGRESSIVE = (0xC0, 0xC1, 0xC2)
 _PROGRESSIVE = 0xC2
+_PASSED_OVER = frozenset((0xC4, 0xDB, 0xDD, 0xE0, 0xFE))  # tables, restarts, JFIF and comments
 _WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD8)))
 _FILL, _END, _SCAN, _APP1 = 0xFF, 0xD9, 0xDA, 0xE1
 _BITS, _GREY, _RGB, _CMYK = 8, 1, 3, 4
@@ -171,23 +172,25 @@ def _refuse_jpeg(header: _Jpeg, data: bytes, max_pixels: int) -> Reason | None:
 def _read_jpeg_header(data: bytes) -> _Jpeg | Reason:
     """Read the marker segments up to the first scan."""
     frame: tuple[int, int, int, int, int] | None = None
-    orientation, at = 1, 2
-    while at + _SEGMENT.size <= len(data):
+    orientation, at, last = 1, 2, len(data) - _SEGMENT.size
+    while at <= last:
         lead, marker, length = _SEGMENT.unpack_from(data, at)
+        body, after = at + _SEGMENT.size, at + 2 + length
         if lead != _FILL or marker == _END:
             return Reason.CORRUPT
-        if marker == _SCAN:
+        if marker in _PASSED_OVER:
+            at = after
+        elif marker == _SCAN:
             return _Jpeg(*frame, orientation, at) if frame else Reason.CORRUPT
-        if marker == _FILL or marker in _WITHOUT_LENGTH:
+        elif marker == _FILL or marker in _WITHOUT_LENGTH:
             at += 1 if marker == _FILL else 2
-            continue
-        after = at + 2 + length
-        if marker in _FRAMES and min(after, len(data)) - at >= _SEGMENT.size + _FRAME_HEADER.size:
-            precision, height, width, components = _FRAME_HEADER.unpack_from(data, at + _SEGMENT.size)
-            frame = (marker, precision, height, width, components)
-        elif marker == _APP1 and data.startswith(b"Exif\0\0", at + _SEGMENT.size, after):
-            orientation = _orientation(data[at + _SEGMENT.size : after])
-        at = after
+        else:
+            if marker in _FRAMES and min(after, len(data)) - body >= _FRAME_HEADER.size:
+                precision, height, width, components = _FRAME_HEADER.unpack_from(data, body)
+                frame = (marker, precision, height, width, components)
+            elif marker == _APP1 and data.startswith(b"Exif\0\0", body, after):
+                orientation = _orientation(data[body:after])
+            at = after
     return Reason.TRUNCATED
 
 
