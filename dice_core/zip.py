@@ -108,7 +108,10 @@ def _zip_member(index: int, fields: tuple[Any, ...], rest: bytes, begin: int, sh
     _, made_by, _, flags, method, _, _, crc, packed, size, name_size, extra_size, _, _, _, mode, offset = (
         fields
     )
-    name = rest[:name_size].decode("utf-8" if flags & 0x800 else "cp437", "backslashreplace")
+    stored = rest[:name_size]
+    # ASCII is the same in both, and several times as fast in the one.
+    encoding = "utf-8" if flags & 0x800 or stored.isascii() else "cp437"
+    name = stored.decode(encoding, "backslashreplace")
     reason = None
     if _ABSENT in (size, packed, offset):
         extra = rest[name_size : name_size + extra_size]
