@@ -51,9 +51,12 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
 _SWAPPED, _LEFT_RIGHT, _UP_DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BASELINE_TO_PROGRESSIVE = (0xC0, 0xC1, 0xC2)
+_PROGRESSIVE = 0xC2
+_PASSED_OVER = frozenset((0xC4, 0xDB, 0xDD, 0xE0, 0xFE))  # tables, restarts, JFIF and comments
 _WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD8)))
 _FILL, _END, _SCAN, _APP1 = 0xFF, 0xD9, 0xDA, 0xE1
 _BITS, _GREY, _RGB, _CMYK = 8, 1, 3, 4
+_SEGMENT = struct.Struct(">BBH")
 _FRAME_HEADER = struct.Struct(">BHHB")
 # Encoders write about ten; thousands are an attack, as each one costs a pass over the image.
 _MAX_SCANS = 500
@@ -122,58 +125,72 @@ def _decode_jpeg(data: bytes, max_pixels: int) -> Grey | Reason:
     if isinstance(header, Reason):
         return header
     reason = _refuse_jpeg(header, data, max_pixels)
-    return _upright(_read_jpeg(data, header), header.orientation) if reason is None else reason
+    if reason is not None:
+        return reason
+    pixels = _read_jpeg(data, header)
+    return pixels if header.orientation == 1 else _upright(pixels, header.orientation)
 
 
 def _read_jpeg(data: bytes, header: _Jpeg) -> Grey | Reason:
     shape = header.height, header.width
-    try:
-        quick = simplejpeg.decode_jpeg_header(data)[:2] == shape
-    except ValueError:
-        quick = False  # the markers are in order, so the sampling is one that only the slower reader knows
-    if not quick or header.components == _CMYK:
+    if header.components == _CMYK:
         return _read_pixels(data, shape)
     try:
-        if header.components == _RGB:
+        if header.components == _GREY:
+            pixels: Grey = simplejpeg.decode_jpeg(data, "GRAY")[:, :, 0]
+        else:
             # libjpeg's own grey is Y before RGB is clipped, in saturated colours levels away from BT.601.
-            return _luminance(simplejpeg.decode_jpeg(data, colorspace="RGB"))
-        grey: Grey = simplejpeg.decode_jpeg(data, colorspace="GRAY")[:, :, 0]
+            pixels = _luminance(simplejpeg.decode_jpeg(data, "RGB"))
     except ValueError:
-        return Reason.CORRUPT
-    return grey
+        return Reason.CORRUPT if _is_sampling_known(data) else _read_pixels(data, shape)
+    return pixels if pixels.shape == shape else Reason.CORRUPT
+
+
+def _is_sampling_known(data: bytes) -> bool:
+    """Tell whether the quick reader takes a header whose markers are in order; if not, the slower one may."""
+    try:
+        simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_jpeg(header: _Jpeg, data: bytes, max_pixels: int) -> Reason | None:
     known = header.frame in _BASELINE_TO_PROGRESSIVE and header.precision == _BITS
-    scans = data.count(b"\xff\xda", header.scan)
-    if not known or header.components not in (_GREY, _RGB, _CMYK) or scans > _MAX_SCANS:
+    if not known or header.components not in (_GREY, _RGB, _CMYK):
+        return Reason.UNSUPPORTED
+    # Sequential grey has a single scan, and a second one is an error.
+    several = header.components != _GREY or header.frame == _PROGRESSIVE
+    if several and data.count(b"\xff\xda", header.scan) > _MAX_SCANS:
         return Reason.UNSUPPORTED
     if header.height * header.width > max_pixels:
         return Reason.TOO_LARGE
     # Within a scan the encoder never writes this pair, so its absence is the missing end.
-    return Reason.TRUNCATED if data.find(b"\xff\xd9", header.scan) < 0 else None
+    return Reason.TRUNCATED if data.rfind(b"\xff\xd9", header.scan) < 0 else None
 
 
 def _read_jpeg_header(data: bytes) -> _Jpeg | Reason:
     """Read the marker segments up to the first scan."""
     frame: tuple[int, int, int, int, int] | None = None
-    orientation, at = 1, 2
-    while at + 4 <= len(data):
-        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        segment = data[at + 4 : at + 2 + length]
-        if data[at] != _FILL or marker == _END:
+    orientation, at, last = 1, 2, len(data) - _SEGMENT.size
+    while at <= last:
+        lead, marker, length = _SEGMENT.unpack_from(data, at)
+        body, after = at + _SEGMENT.size, at + 2 + length
+        if lead != _FILL or marker == _END:
             return Reason.CORRUPT
-        if marker == _SCAN:
+        if marker in _PASSED_OVER:
+            at = after
+        elif marker == _SCAN:
             return _Jpeg(*frame, orientation, at) if frame else Reason.CORRUPT
-        if marker == _FILL or marker in _WITHOUT_LENGTH:
+        elif marker == _FILL or marker in _WITHOUT_LENGTH:
             at += 1 if marker == _FILL else 2
-            continue
-        if marker in _FRAMES and len(segment) >= _FRAME_HEADER.size:
-            precision, height, width, components = _FRAME_HEADER.unpack_from(segment)
-            frame = (marker, precision, height, width, components)
-        elif marker == _APP1 and segment.startswith(b"Exif\0\0"):
-            orientation = _orientation(segment)
-        at += 2 + length
+        else:
+            if marker in _FRAMES and min(after, len(data)) - body >= _FRAME_HEADER.size:
+                precision, height, width, components = _FRAME_HEADER.unpack_from(data, body)
+                frame = (marker, precision, height, width, components)
+            elif marker == _APP1 and data.startswith(b"Exif\0\0", body, after):
+                orientation = _orientation(data[body:after])
+            at = after
     return Reason.TRUNCATED
 
 

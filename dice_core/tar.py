@@ -1,34 +1,37 @@
 """The members of a tar, found by walking its headers.
 
-Sources: POSIX.1-2017 pax (ustar and extended headers), the GNU tar manual (long names, base-256 numbers,
-sparse members), RFC 1952 (gzip, whose errors end a streamed tar).
+Sources: POSIX.1-2017 pax (ustar and extended headers), the GNU tar manual (long names, sparse members),
+RFC 1952 (gzip, whose errors end a streamed tar).
 """
 
 import gzip
 import io
-import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO, NamedTuple
 
-from dice_core.member import START, Cut, Member, Readable, read_up_to
+from dice_core.member import START, Cut, Member, Readable
 from dice_core.rows import Reason
+from dice_core.tar_header import (
+    BLOCK,
+    BrokenError,
+    checksum_holds,
+    name_of,
+    parse_number,
+    parse_pax,
+    plain_headers,
+    printable,
+)
+from dice_core.window import Window
 
-BLOCK = 512
-ZERO_BLOCK = bytes(BLOCK)
 _CHUNK = 1 << 16
-_MAX_INT64 = (1 << 63) - 1
 _MAX_EXTENSION_HEADER = 1 << 20
-_ADLER_MODULUS = 65521
 
 _REGULAR = (b"0", b"\0", b"7")
 _EXTENSIONS = (b"L", b"K", b"x", b"X", b"g")
 _WITHOUT_PAYLOAD = (b"1", b"2", b"3", b"4", b"5", b"6")
-
-
-class _BrokenError(Exception):
-    """The container contradicts itself."""
 
 
 class _Seeking:
@@ -37,13 +40,23 @@ class _Seeking:
     broken = False
 
     def __init__(self, stream: BinaryIO, position: int) -> None:
-        self._stream = stream
+        self.window = Window(stream, start=position)
         self._end = stream.seek(0, io.SEEK_END)
         self.position = position
 
+    def plain(self) -> tuple[int, bytes, list[list[int]]]:
+        """Go on over plain files as far as in memory: where that begins, its bytes, the headers in it."""
+        if not self.window.at(self.position, BLOCK).startswith(b"0", 156):
+            return 0, b"", []
+        data, start = self.window.data, self.window.start
+        headers = plain_headers(data, self.position - start, self._end - start)
+        if headers:
+            at, _, size = headers[-1]
+            self.position = start + at + BLOCK + size + -size % BLOCK
+        return start, data, headers
+
     def read(self, size: int) -> bytes:
-        self._stream.seek(self.position)
-        data = read_up_to(self._stream, size)
+        data = self.window.at(self.position, size)
         self.position += len(data)
         return data
 
@@ -83,6 +96,10 @@ class _Streaming:
     def holds(self, _size: int) -> bool:
         return True
 
+    def plain(self) -> tuple[int, bytes, list[list[int]]]:
+        """Nothing is in memory already."""
+        return 0, b"", []
+
     def finish(self) -> None:
         """Read to the end, where gzip keeps the checksum of all that was read."""
         while self._piece(_CHUNK):
@@ -117,7 +134,37 @@ def walk_tar(stream: BinaryIO, start: Cut = START, stop: int | None = None) -> I
         In archive order. Where the container is broken, a last member with BROKEN_ARCHIVE: the one whose
         payload is cut short, or one without a name where no header can be read.
     """
-    return _walk_tar(_Seeking(stream, start.offset), start.index, stop)
+    for position, member in _walk_tar(_Seeking(stream, start.offset), start.index, stop):
+        yield Cut(member.index, position), member
+
+
+def read_tar(
+    stream: BinaryIO, max_bytes: int, start: Cut = START, stop: int | None = None
+) -> Iterator[tuple[Member, bytes | Reason]]:
+    """Read an uncompressed tar in order, headers and payloads from the same larger pieces.
+
+    Parameters
+    ----------
+    stream, start, stop
+        As `walk_tar` takes them.
+    max_bytes
+        Larger payloads are passed over and are TOO_LARGE.
+
+    Yields
+    ------
+    tuple of Member and (bytes or Reason)
+        The rows of `walk_tar` and what `read_member` gives for them.
+    """
+    reader = _Seeking(stream, start.offset)
+    for _, member in _walk_tar(reader, start.index, stop):
+        size = member.size
+        if member.reason is not None:
+            yield member, member.reason
+        elif size > max_bytes:
+            yield member, Reason.TOO_LARGE
+        else:
+            payload = reader.window.at(member.offset, size)
+            yield member, payload if len(payload) == size else Reason.BROKEN_ARCHIVE
 
 
 def stream_tar(stream: Readable, max_bytes: int) -> Iterator[tuple[Member, bytes | Reason]]:
@@ -159,24 +206,33 @@ class _Header(NamedTuple):
     is_file: bool
 
 
-def _walk_tar(reader: _Seeking | _Streaming, index: int, stop: int | None) -> Iterator[tuple[Cut, Member]]:
-    cut = Cut(index, reader.position)
+def _walk_tar(reader: _Seeking | _Streaming, index: int, stop: int | None) -> Iterator[tuple[int, Member]]:
+    """Give each member with the position of its first header."""
+    last = sys.maxsize if stop is None else stop
+    start = reader.position
     try:
-        while (stop is None or index < stop) and (header := _next_header(reader)) is not None:
+        while index < last:
+            begin, data, headers = reader.plain()
+            for at, name_end, size in headers[: last - index]:
+                start = begin + at
+                yield start, Member(index, printable(data[at:name_end]), start + BLOCK, size)
+                index += 1
+            start = reader.position
+            if index >= last or (header := _next_header(reader)) is None:
+                return
             offset, size = reader.position, header.size
             if not header.is_folder:
                 reason = None if header.is_file else Reason.NOT_A_FILE
                 if not reader.holds(size):
                     reason = Reason.BROKEN_ARCHIVE
-                yield cut, Member(index, header.name, offset, size, reason)
+                yield start, Member(index, header.name, offset, size, reason)
                 if reason is Reason.BROKEN_ARCHIVE:
                     return
                 index += 1
             # Where even the padding is missing, the next read finds the end.
             reader.skip(offset + size + -size % BLOCK - reader.position)
-            cut = Cut(index, reader.position)
-    except _BrokenError:
-        yield cut, Member(index, "", cut.offset, 0, Reason.BROKEN_ARCHIVE)
+    except BrokenError:
+        yield start, Member(index, "", start, 0, Reason.BROKEN_ARCHIVE)
 
 
 def _next_header(reader: _Seeking | _Streaming) -> _Header | None:
@@ -184,28 +240,28 @@ def _next_header(reader: _Seeking | _Streaming) -> _Header | None:
     said: dict[bytes, bytes] = {}  # what extension headers say of the member that follows them
     while (block := reader.read(BLOCK)).strip(b"\0"):
         if len(block) < BLOCK or not checksum_holds(block):
-            raise _BrokenError
-        kind, size = block[156:157], _number(block[124:136])
+            raise BrokenError
+        kind, size = block[156:157], parse_number(block[124:136])
         if kind not in _EXTENSIONS:
             return _described(reader, block, kind, size, said)
         said |= _extension(reader, kind, size)
     # One block of zeros amid headers is a hole where members were, and must not pass for the end.
     if said or reader.read(BLOCK).strip(b"\0"):
-        raise _BrokenError
+        raise BrokenError
     reader.finish()
     if reader.broken:
-        raise _BrokenError
+        raise BrokenError
     return None
 
 
 def _described(
     reader: _Seeking | _Streaming, block: bytes, kind: bytes, size: int, said: dict[bytes, bytes]
 ) -> _Header:
-    name = _tar_name(block, said)
+    name = name_of(block, said)
     if kind in _WITHOUT_PAYLOAD:
         size = 0
     elif b"size" in said:
-        size = _number(said[b"size"], base=10)
+        size = parse_number(said[b"size"], base=10)
     # A sparse member of the old GNU kind has further blocks of its map before its payload.
     more = kind == b"S" and block[482]
     while more:
@@ -219,68 +275,16 @@ def _described(
 def _extension(reader: _Seeking | _Streaming, kind: bytes, size: int) -> dict[bytes, bytes]:
     """Read the payload of an extension header, as pax keywords and their values."""
     if size > _MAX_EXTENSION_HEADER:
-        raise _BrokenError
+        raise BrokenError
     body = _exactly(reader, size)
     reader.skip(-size % BLOCK)
     if kind == b"L":
         return {b"path": body.partition(b"\0")[0]}
-    return _pax_records(body) if kind in b"xX" else {}
-
-
-def _pax_records(body: bytes) -> dict[bytes, bytes]:
-    r"""Parse records of the form ``length keyword=value\n``, the length counting all of itself."""
-    records, start = {}, 0
-    while start < len(body):
-        length, _, _ = body[start : start + 20].partition(b" ")
-        end = start + _number(length, base=10)
-        keyword, equals, value = body[start + len(length) + 1 : end - 1].partition(b"=")
-        if not equals or body[end - 1 : end] != b"\n":
-            raise _BrokenError
-        records[keyword] = value
-        start = end
-    return records
-
-
-def _tar_name(block: bytes, said: dict[bytes, bytes]) -> str:
-    name = said.get(b"GNU.sparse.name") or said.get(b"path")
-    if not name:
-        name = block[:100].partition(b"\0")[0]
-        # Other tars keep times where ustar has the front part of a long name.
-        if block[257:263] == b"ustar\0" and block[345]:
-            name = block[345:500].partition(b"\0")[0] + b"/" + name
-    return name.decode("utf-8", "backslashreplace")
+    return parse_pax(body) if kind in b"xX" else {}
 
 
 def _exactly(reader: _Seeking | _Streaming, size: int) -> bytes:
     data = reader.read(size)
     if len(data) < size:
-        raise _BrokenError
+        raise BrokenError
     return data
-
-
-def _number(field: bytes, base: int = 8) -> int:
-    """Parse digits ended by a NUL or blanks, or GNU's base-256 number."""
-    if field[:1] == b"\x80":
-        number = int.from_bytes(field[1:], "big")
-    else:
-        digits = field.partition(b"\0")[0].strip()
-        try:
-            number = int(digits or b"0", base)
-        except ValueError:
-            raise _BrokenError from None
-    if not 0 <= number <= _MAX_INT64:
-        raise _BrokenError
-    return number
-
-
-def checksum_holds(block: bytes) -> bool:
-    """Compare with the sum of the header's bytes, the checksum itself counted as eight blanks."""
-    try:
-        claimed = _number(block[148:156]) - 8 * ord(" ")
-    except _BrokenError:
-        return False
-    # The low half of Adler-32 is one plus the sum of all bytes, fifteen times as fast as adding them up here.
-    if (zlib.adler32(block) & 0xFFFF) == (1 + claimed + sum(block[148:156])) % _ADLER_MODULUS:
-        return True
-    signed: int = sum(struct.unpack("148b8x356b", block))
-    return claimed == signed  # some old tars added signed bytes

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from dice_core.member import START, Cut, Member, read_up_to
 from dice_core.rows import Reason
+from dice_core.window import Window
 
 _CHUNK = 1 << 16
 _MAX_INT64 = (1 << 63) - 1
@@ -24,6 +25,7 @@ _LOCATOR_64 = struct.Struct("<4sIQI")
 _STORED, _DEFLATED = 0, 8
 _UNIX = 3
 _ABSENT = 0xFFFFFFFF
+_LIKELY_EXTRA = 32  # of Info-ZIP, which keeps times and owners there, 28
 
 
 def walk_zip(stream: BinaryIO, start: Cut = START, stop: int | None = None) -> Iterator[tuple[Cut, Member]]:
@@ -50,7 +52,7 @@ def walk_zip(stream: BinaryIO, start: Cut = START, stop: int | None = None) -> I
     if directory is not None:
         begin, end, shift = directory
         position = max(position, begin)
-        window = _Window(stream)
+        window = Window(stream)
         while position < end and (stop is None or index < stop):
             record = window.at(position, _CENTRAL_RECORD.size)
             if len(record) < _CENTRAL_RECORD.size or record[:4] != b"PK\x01\x02":
@@ -68,23 +70,6 @@ def walk_zip(stream: BinaryIO, start: Cut = START, stop: int | None = None) -> I
             position = after
     if position != end and (stop is None or index < stop):
         yield Cut(index, position), Member(index, "", position, 0, Reason.BROKEN_ARCHIVE)
-
-
-class _Window:
-    """Any bytes of a stream, read in larger pieces as others move about in it."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._start = 0
-        self._data = b""
-
-    def at(self, position: int, size: int) -> bytes:
-        start = position - self._start
-        if start + size > len(self._data):
-            self._stream.seek(position)
-            self._data = read_up_to(self._stream, max(size, _CHUNK))
-            self._start, start = position, 0
-        return self._data[start : start + size]
 
 
 def _central_directory(stream: BinaryIO) -> tuple[int, int, int] | None:
@@ -123,7 +108,10 @@ def _zip_member(index: int, fields: tuple[Any, ...], rest: bytes, begin: int, sh
     _, made_by, _, flags, method, _, _, crc, packed, size, name_size, extra_size, _, _, _, mode, offset = (
         fields
     )
-    name = rest[:name_size].decode("utf-8" if flags & 0x800 else "cp437", "backslashreplace")
+    stored = rest[:name_size]
+    # ASCII is the same in both, and several times as fast in the one.
+    encoding = "utf-8" if flags & 0x800 or stored.isascii() else "cp437"
+    name = stored.decode(encoding, "backslashreplace")
     reason = None
     if _ABSENT in (size, packed, offset):
         extra = rest[name_size : name_size + extra_size]
@@ -155,19 +143,52 @@ def _widened(extra: bytes, *fields: int) -> tuple[int, ...]:
     return fields
 
 
+def read_zip(
+    stream: BinaryIO, max_bytes: int, start: Cut = START, stop: int | None = None
+) -> Iterator[tuple[Member, bytes | Reason]]:
+    """Read the members of a zip in order, those that follow each other from the same larger pieces.
+
+    Parameters
+    ----------
+    stream, start, stop
+        As `walk_zip` takes them.
+    max_bytes
+        Larger payloads are passed over and are TOO_LARGE.
+
+    Yields
+    ------
+    tuple of Member and (bytes or Reason)
+        The rows of `walk_zip` and what `read_member` gives for them.
+    """
+    window = Window(stream)
+    for _, member in walk_zip(stream, start, stop):
+        if member.reason is not None:
+            yield member, member.reason
+        elif member.size > max_bytes:
+            yield member, Reason.TOO_LARGE
+        else:
+            yield member, _read_zipped(window, member, max_bytes)
+
+
 def read_zipped(stream: BinaryIO, member: Member, max_bytes: int) -> bytes | Reason:
     """Read the bytes of a member that `walk_zip` found, as `dice_core.archive.read_member` does."""
-    header = read_up_to(stream, _LOCAL_HEADER.size)
+    # One piece that most likely holds all: name and extra field need not be as long as the directory says.
+    likely = _LOCAL_HEADER.size + len(member.name) + _LIKELY_EXTRA + min(member.compressed_size, _CHUNK)
+    return _read_zipped(Window(stream, likely, member.offset), member, max_bytes)
+
+
+def _read_zipped(window: Window, member: Member, max_bytes: int) -> bytes | Reason:
+    header = window.at(member.offset, _LOCAL_HEADER.size)
     if len(header) < _LOCAL_HEADER.size:
         return Reason.TRUNCATED
     signature, name_size, extra_size = _LOCAL_HEADER.unpack(header)
     if signature != b"PK\x03\x04":
         return Reason.CORRUPT
-    stream.seek(name_size + extra_size, io.SEEK_CUR)
+    position = member.offset + _LOCAL_HEADER.size + name_size + extra_size
     if member.method == _DEFLATED:
-        content: bytes | Reason = _inflate(stream, member, max_bytes)
+        content: bytes | Reason = _inflate(window, position, member.compressed_size, max_bytes)
     else:
-        content = read_up_to(stream, member.size)
+        content = window.at(position, member.size)
         content = content if len(content) == member.size else Reason.TRUNCATED
     if isinstance(content, Reason):
         return content
@@ -176,14 +197,14 @@ def read_zipped(stream: BinaryIO, member: Member, max_bytes: int) -> bytes | Rea
     return content if len(content) == member.size and zlib.crc32(content) == member.crc else Reason.CORRUPT
 
 
-def _inflate(stream: BinaryIO, member: Member, max_bytes: int) -> bytes | Reason:
+def _inflate(window: Window, position: int, unread: int, max_bytes: int) -> bytes | Reason:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     content = bytearray()
-    unread = member.compressed_size
     while not inflater.eof and len(content) <= max_bytes:
-        chunk = stream.read(min(unread, _CHUNK))
+        chunk = window.at(position, min(unread, _CHUNK))
         if not chunk:
             return Reason.TRUNCATED if unread else Reason.CORRUPT
+        position += len(chunk)
         unread -= len(chunk)
         try:
             content += inflater.decompress(chunk, max_bytes + 1 - len(content))

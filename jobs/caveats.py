@@ -5,6 +5,8 @@ from typing import Any
 
 _UNDEFINED = "-"
 
+_LEAST_TOLD = 0.01
+"""Alarms per million under which nobody asks how many."""
 _WORST = 3
 """Confusions between faces that are told of."""
 
@@ -99,5 +101,7 @@ def expected(evaluation: Mapping[str, Any] | None) -> list[str]:
 
 
 def _figure(value: float) -> str:
-    """Write a number of alarms, to three digits at most under a thousand."""
+    """Write a number of alarms, to three digits at most under a thousand, and no smaller one than matters."""
+    if value < _LEAST_TOLD:
+        return f"under {_LEAST_TOLD}"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits

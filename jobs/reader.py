@@ -4,11 +4,10 @@ import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dice_core.archive import read_member
 from dice_core.member import Cut, Member, is_junk
 from dice_core.rows import Reason
-from dice_core.tar import stream_tar, walk_tar
-from dice_core.zip import walk_zip
+from dice_core.tar import read_tar, stream_tar
+from dice_core.zip import read_zip
 from jobs import storage
 from jobs.plan import Kind, Shard
 
@@ -51,9 +50,8 @@ def _read_archive(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes 
             with gzip.open(stream) as content:
                 yield from stream_tar(content, max_bytes)
             return
-        walk = walk_zip if shard.kind is Kind.ZIP else walk_tar
-        for _, member in walk(stream, Cut(shard.first, shard.offset), shard.stop):
-            yield member, read_member(stream, member, max_bytes)
+        read = read_zip if shard.kind is Kind.ZIP else read_tar
+        yield from read(stream, max_bytes, Cut(shard.first, shard.offset), shard.stop)
 
 
 def _read_folder(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes | Reason]]:

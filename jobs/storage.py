@@ -17,9 +17,6 @@ from fsspec.utils import get_protocol
 
 from jobs.errors import Refusal
 
-READ_BUFFER = 1 << 20
-"""Bytes a reader asks for at once: members are small and follow each other."""
-
 _LOCAL = ("file", "local")
 _WILDCARDS = frozenset("*?[")
 
@@ -175,8 +172,8 @@ def _entry(name: str, status_of: Callable[..., os.stat_result]) -> Entry:
 
 
 def open_read(url: str) -> BinaryIO:
-    """Open a file for buffered reading and seeking."""
-    return Path(absolute(url)).open("rb", buffering=READ_BUFFER)
+    """Open a file for reading and seeking, unbuffered: what reads archives asks for larger pieces."""
+    return Path(absolute(url)).open("rb", buffering=0)
 
 
 def read(url: str) -> bytes:

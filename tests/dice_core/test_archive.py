@@ -20,8 +20,9 @@ from dice_core.archive import read_member, sniff
 from dice_core.decode import decode
 from dice_core.member import START, Member, folder_of, is_junk
 from dice_core.rows import Reason
-from dice_core.tar import stream_tar, walk_tar
-from dice_core.zip import walk_zip
+from dice_core.tar import read_tar, stream_tar, walk_tar
+from dice_core.window import PIECE
+from dice_core.zip import read_zip, walk_zip
 
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LIMIT = 1 << 20
@@ -75,9 +76,15 @@ def walked(walk, data, start=START, stop=None):
     return list(walk(io.BytesIO(data), start, stop))
 
 
+READ = {walk_tar: read_tar, walk_zip: read_zip}
+
+
 def rows(walk, data):
+    """Read member by member; in order it must be the same."""
     stream = io.BytesIO(data)
-    return [(member, read_member(stream, member, LIMIT)) for _, member in walk(stream)]
+    found = [(member, read_member(stream, member, LIMIT)) for _, member in walk(stream)]
+    assert list(READ[walk](io.BytesIO(data), LIMIT)) == found
+    return found
 
 
 def by_tarfile(data):
@@ -119,6 +126,34 @@ def test_a_tar_resumes_at_every_cut(listed, tar_format):
     for at, (cut, _) in enumerate(whole):
         assert walked(walk_tar, data, cut) == whole[at:]
         assert walked(walk_tar, data, cut, at + 1) == whole[at : at + 1]
+        ((member, _),) = read_tar(io.BytesIO(data), LIMIT, cut, at + 1)
+        assert member == whole[at][1]
+
+
+@pytest.fixture(scope="module")
+def listed_at_length():
+    """More than is read at once: of small members, of one that no piece holds, and of one over the limit."""
+    rng = np.random.default_rng(0)
+    sizes = [*rng.integers(0, 3000, 300), 2 * PIECE, *rng.integers(0, 3000, 200), LIMIT + 1, 700]
+    return [("file", f"lot/{number:04d}.jpg", rng.bytes(size)) for number, size in enumerate(sizes)]
+
+
+def test_a_tar_of_many_pieces_is_that_of_tarfile(listed_at_length):
+    data = tar_bytes(listed_at_length)
+    found = rows(walk_tar, data)
+    expected = [
+        (*told, Reason.TOO_LARGE if told[2] > LIMIT else content) for *told, content in by_tarfile(data)
+    ]
+    assert [(m.name, m.offset, m.size, content) for m, content in found] == expected
+    assert list(stream_tar(io.BytesIO(data), LIMIT)) == found
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_of_many_pieces_is_that_of_zipfile(listed_at_length, method):
+    found = rows(walk_zip, zip_bytes(listed_at_length, method))
+    assert [(member.name, content) for member, content in found] == [
+        (name, Reason.TOO_LARGE if len(content) > LIMIT else content) for _, name, content in listed_at_length
+    ]
 
 
 # Tar, header by header.
@@ -355,6 +390,8 @@ def test_zip_members_are_those_of_zipfile(listed, method, comment, zip64, progra
         assert member.index == at
         assert walked(walk_zip, data, cut) == whole[at:]
         assert walked(walk_zip, data, cut, at + 1) == whole[at : at + 1]
+        ((alone, _),) = read_zip(io.BytesIO(data), LIMIT, cut, at + 1)
+        assert alone == whole[at][1]
 
 
 def test_a_comment_that_looks_like_an_end_record():

@@ -164,6 +164,13 @@ def test_a_jpeg_with_a_recoverable_error_is_corrupt():
     assert decode(data[:-60] + data[-20:], LIMIT) is Reason.CORRUPT
 
 
+def test_a_second_scan_of_sequential_grey_is_corrupt_however_many_follow():
+    data = encode(smooth(1, seed=3)[..., 0], "JPEG", quality=95)
+    assert data.endswith(EOI)
+    for scans in (1, 501):
+        assert decode(data.removesuffix(EOI) + SCAN * scans + EOI, LIMIT) is Reason.CORRUPT
+
+
 # Everything else.
 
 

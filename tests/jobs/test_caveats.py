@@ -38,6 +38,11 @@ def test_expected_alarms_are_told_with_their_bound_and_what_they_rest_on():
     assert from_fit.endswith("in 80 runs, as fit measured it")
 
 
+def test_alarms_that_nobody_will_see_are_not_told_in_powers_of_ten():
+    (line,) = expected({**EXPECTED, "alarms_per_million": 3e-7, "alarms_per_million_bounds": [0.0, 0.5]})
+    assert "alarms: under 0.01 per million good images, at most 0.5 (95 %)" in line
+
+
 def test_a_rate_beyond_what_the_good_images_support_is_marked():
     found = {**EXPECTED, "alarms_per_million": 0.0321, "alarms_per_million_bounds": [0.0, 5.5]}
     (line,) = expected({**found, "extrapolated": True})
