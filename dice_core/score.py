@@ -14,14 +14,14 @@ from dice_core.exhaustive import Exhaustive
 from dice_core.exposure import even
 from dice_core.match import Templates, ncc
 from dice_core.region import Defect, locate
-from dice_core.register import Registration
+from dice_core.register import Registration, reduce
 from dice_core.residual import evidence, rebuild
 from dice_core.rows import Verdict
 from dice_core.ssim import Reference, ssim_map, ssim_pair_scores
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
-_CHUNK = 64
+CHUNK = 64
 """Images of one face judged at once: they share the reading of its variation templates, and fit the cache."""
 
 NO_RUNNER_UP = 0.0
@@ -29,9 +29,15 @@ NO_RUNNER_UP = 0.0
 
 
 def resize(images: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Bring images, uint8 (N, H, W), to `size` (height, width) with anti-aliasing, if it is another."""
+    """Bring images, uint8 (N, H, W), to `size` (height, width), if it is another.
+
+    By means of squares of pixels where they divide evenly, or else with scikit-image's anti-aliasing.
+    """
     if images.shape[1:] == size:
         return images
+    factor = images.shape[1] // size[0]
+    if images.shape[1:] == (factor * size[0], factor * size[1]):
+        return np.rint(reduce(images, factor)).astype(np.uint8)
     resized = np.empty((len(images), *size), np.uint8)
     for image, target in zip(images, resized, strict=True):
         target[:] = np.rint(skimage_resize(image, size, anti_aliasing=True, preserve_range=True))
@@ -157,8 +163,8 @@ class Scorer:
         for number in np.unique(which):
             face = self._bank.faces[number]
             everyone = np.flatnonzero(which == number)
-            for start in range(0, len(everyone), _CHUNK):
-                own = everyone[start : start + _CHUNK]
+            for start in range(0, len(everyone), CHUNK):
+                own = everyone[start : start + CHUNK]
                 aligned, transforms = self._align(number, work[own])
                 rebuilt = rebuild(aligned, face.centre, face.components)
                 mean, low = ssim_pair_scores(aligned, rebuilt)

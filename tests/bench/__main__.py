@@ -4,12 +4,13 @@ import argparse
 import json
 from collections.abc import Callable, Mapping
 
-from tests.bench import ablation, decode, quality, read, transfer
+from tests.bench import ablation, decode, pipeline, quality, read, transfer
 from tests.bench.report import Report
 
 BENCHMARKS: Mapping[str, Callable[..., Report]] = {
     "ablation": ablation.run,
     "decode": decode.run,
+    "pipeline": pipeline.run,
     "quality": quality.run,
     "read": read.run,
     "transfer": transfer.run,

@@ -47,7 +47,7 @@ def known() -> list[Photograph] | None:
 
 
 def synthetic_day(
-    day: int, images: int, defects: float = 0.05, faces: tuple[str, ...] = FACES
+    day: int, images: int, defects: float = 0.05, faces: tuple[str, ...] = FACES, size: int = 128
 ) -> list[Photograph]:
     """Photographs of synthetic dice from three lots that belong to one day alone."""
     lots = [draw_lot(np.random.default_rng([day, lot])) for lot in range(3)]
@@ -56,7 +56,7 @@ def synthetic_day(
         rng = np.random.default_rng([day, 99, number])
         face = faces[number % len(faces)]
         defect = draw_defect(rng, face) if rng.random() < defects else None
-        content = encode_jpeg(render(face, lots[number % 3], rng, defect).pixels)
+        content = encode_jpeg(render(face, lots[number % 3], rng, defect, size).pixels)
         photographs.append(Photograph(ANOMALIES if defect else face, f"day{day}_{number:06d}.jpg", content))
     return photographs
 
