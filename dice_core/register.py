@@ -7,7 +7,7 @@ a disc.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -126,7 +126,7 @@ class Registration:
         return found
 
 
-def reduce(images: Images, factor: int) -> Images:
+def reduce(images: npt.NDArray[Any], factor: int) -> Images:
     """Take means of squares of `factor` pixels, (N, H, W) to (N, H // factor, W // factor)."""
     if factor == 1:
         return images
