@@ -116,8 +116,9 @@ def _locate(outline: Any, maps: Any, part: Any, share: float, limit: float, high
     counted = np.zeros((height, width), np.int64)
     met, marks = np.zeros((height, width), np.int64), np.zeros(1, np.int64)
     box = np.empty(4, np.int64)
+    weight = part.astype(np.float32)
     for n in range(count):
-        peak = _peak(maps[n], part)
+        peak = _peak(maps[n], part, weight)
         most = abs(maps[n].flat[peak])
         highest[n] = most if part.flat[peak] else np.float32(0)
         found[n, 0], found[n, 1] = peak % width, peak // width
@@ -142,28 +143,26 @@ def _locate(outline: Any, maps: Any, part: Any, share: float, limit: float, high
 
 
 @compiled()
-def _peak(evidence: Any, part: Any) -> int:
+def _peak(evidence: Any, part: Any, weight: Any) -> int:
     """Find the first pixel of the part with the most evidence, its place as one number; 0 without a part."""
-    most, best = np.float32(-1), -1
+    most, best = np.float32(0), 0
     height, width = evidence.shape
     for y in range(height):
-        highest = _highest(evidence[y], part[y])
+        highest = _highest(evidence[y], weight[y])
         if highest > most:
             most, best = highest, y
-    if best >= 0:
-        for x in range(width):
-            if part[best, x] and abs(evidence[best, x]) == most:
-                return int(best * width + x)
+    for place in range(best * width, height * width):
+        if part.flat[place] and abs(evidence.flat[place]) == most:
+            return place
     return 0
 
 
 @compiled(fastmath={"nnan", "nsz", "reassoc"})
-def _highest(evidence: Any, part: Any) -> Any:
-    """Find the most evidence of a row, -1 outside the part: in any order, so that the loop vectorises."""
-    most = np.float32(-1)
+def _highest(evidence: Any, weight: Any) -> Any:
+    """Find the most evidence of a row where its weight is 1: in any order, so that the loop vectorises."""
+    most = np.float32(0)
     for x in range(evidence.size):
-        own = abs(evidence[x]) if part[x] else np.float32(-1)
-        most = max(most, own)
+        most = max(most, abs(evidence[x]) * weight[x])
     return most
 
 

@@ -41,7 +41,9 @@ def rebuild(images: Images, centre: Images, components: Images) -> Images:
         float32 (N, H, W), in the units of `images`.
     """
     centred = (images - centre).reshape(len(images), centre.size)
-    rebuilt = np.asarray(centred @ components.T @ components, np.float32).reshape(images.shape)
+    # In this order of factors BLAS packs the few images rather than the many templates.
+    coefficients = (components @ centred.T).T
+    rebuilt = np.asarray(coefficients @ components, np.float32).reshape(images.shape)
     rebuilt += centre
     return rebuilt
 

@@ -13,8 +13,10 @@ from dice_core.rows import SCHEMA, Reason, Status, Verdict
 from jobs import parquet
 from jobs.maps import Maps
 
-BATCH = 256
+BATCH = 1024
 """Images scored at once: enough that those of one face share the reading of its variation templates."""
+BATCH_PIXELS = BATCH * 128 * 128
+"""And as many pixels: larger images are fewer at once."""
 
 SCORES = SCHEMA.names[SCHEMA.get_field_index("face") : SCHEMA.get_field_index("ncc_shifted")]
 """The columns that a scorer fills."""
@@ -22,6 +24,11 @@ COMPARISONS = SCHEMA.names[SCHEMA.get_field_index("ncc_shifted") :]
 """The columns that it fills where every face is compared: lists."""
 
 Images = npt.NDArray[np.uint8]
+
+
+def batch_of(size: tuple[int, int]) -> int:
+    """Tell how many images of a height and width are scored at once, at least 1."""
+    return max(1, min(BATCH, BATCH_PIXELS // (size[0] * size[1])))
 
 
 class ScorerLike(Protocol):
@@ -64,7 +71,7 @@ class Rows:
             name: [] for name in SCHEMA.names[: SCHEMA.get_field_index("face")]
         }
         # One batch after the other in the same memory: fresh memory costs a tenth to a quarter of decoding.
-        self._images: Images = np.empty((BATCH, *scorer.image_size), np.uint8)
+        self._images: Images = np.empty((batch_of(scorer.image_size), *scorer.image_size), np.uint8)
         self._indices: list[int] = []
         self._scored: list[Mapping[str, npt.NDArray[Any]]] = []
         self._tables: list[pa.Table] = []
@@ -96,7 +103,7 @@ class Rows:
         if not isinstance(image, Reason):
             self._images[len(self._indices)] = image
             self._indices.append(member.index)
-            if len(self._indices) == BATCH:
+            if len(self._indices) == len(self._images):
                 self._score()
 
     def flush(self) -> None:

@@ -28,7 +28,7 @@ from dice_core.teach import set_thresholds, teach
 from jobs import plan
 from jobs.fit import LARGEST_SIZE
 from jobs.parquet import digest
-from jobs.rows import BATCH
+from jobs.rows import BATCH, batch_of
 from jobs.shard import ShardSettings, score_shard
 from tests.bench.classic import Naive, OpenCv
 from tests.bench.photographs import synthetic_day, write_tar
@@ -77,8 +77,8 @@ def run(*, tiny: bool) -> Report:
         }
     about = (
         f"Grey JPEGs of synthetic dice, {len(FACES)} templates, translations of 4 px in 128, one thread, "
-        f"{BATCH} images decoded and {CHUNK} of a face judged at once; images over {LARGEST_SIZE} px are "
-        f"reduced to it; classic scores asserted equal to {TOLERANCE:g} before."
+        f"{BATCH} images of 128 px decoded and {CHUNK} of a face judged at once; images over {LARGEST_SIZE} "
+        f"px are reduced to it; classic scores asserted equal to {TOLERANCE:g} before."
     )
     return Report("pipeline", about, {"routes": routes, "stages of the default route": stages}, ratios)
 
@@ -128,9 +128,10 @@ class _Bench:
         return {name: round(1e6 * seconds / len(self._files), 1) for name, seconds in least.items()}
 
     def _batches(self) -> Iterator[Images]:
-        batch = np.empty((BATCH, *self._bank.image_size), np.uint8)
-        for first in range(0, len(self._files), BATCH):
-            files = self._files[first : first + BATCH]
+        most = batch_of(self._bank.image_size)
+        batch = np.empty((most, *self._bank.image_size), np.uint8)
+        for first in range(0, len(self._files), most):
+            files = self._files[first : first + most]
             for at, data in enumerate(files):
                 batch[at] = decode(data, _MAX_PIXELS)
             yield batch[: len(files)]

@@ -6,7 +6,7 @@ from fake_scorer import SIZE, BrightnessScorer
 from dice_core.member import Member
 from dice_core.rows import SCHEMA, Reason
 from jobs.parquet import digest
-from jobs.rows import BATCH, COMPARISONS, SCORES, Rows
+from jobs.rows import BATCH, COMPARISONS, SCORES, Rows, batch_of
 
 
 class Counted(BrightnessScorer):
@@ -144,3 +144,10 @@ def test_where_every_face_is_compared_a_row_has_a_value_for_each(scorer):
         assert rejected[name] is None
     for row in (first, last):
         assert row["ncc_shifted"] == pytest.approx([row["ncc"], 1 - row["ncc"]], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("size", "most"), [((8, 8), BATCH), ((128, 128), BATCH), ((256, 256), BATCH // 4), ((9000, 9000), 1)]
+)
+def test_larger_images_are_fewer_at_once(size, most):
+    assert batch_of(size) == most
