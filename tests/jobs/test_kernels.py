@@ -25,7 +25,7 @@ def variants():
 def settings_of(model, out, maps):
     with open(model, "rb") as file:  # noqa: PTH123
         model_hash = digest(file.read())
-    return ShardSettings(out, model, model_hash, "f" * 32, maps=maps)
+    return ShardSettings(out, model, model_hash, "f" * 32, maps=maps, exhaustive=True)
 
 
 def main(model, source, out):
@@ -65,15 +65,22 @@ class Compiling:
         self.called.append("score")
         return self.kernel(images)
 
+    def compare(self, images):
+        self.called.append("compare")
+        return self.kernel(images)
+
     def maps(self, images):
         self.called.append("maps")
         return self.kernel(images)
 
 
-@pytest.mark.parametrize(("maps", "called"), [(None, ["score"]), ("maps", ["score", "maps"])])
-def test_what_was_compiled_is_told_once(maps, called):
+@pytest.mark.parametrize(
+    ("options", "called"),
+    [({}, ["score"]), ({"exhaustive": True}, ["score", "compare"]), ({"maps": "maps"}, ["score", "maps"])],
+)
+def test_what_was_compiled_is_told_once(options, called):
     scorer = Compiling()
-    settings = ShardSettings("out", "model", "hash", "f", maps=maps, load_scorer=lambda *_: scorer)
+    settings = ShardSettings("out", "model", "hash", "f", load_scorer=lambda *_: scorer, **options)
     assert make_ready(settings) > 0
     assert make_ready(settings) == 0
     assert scorer.called == called * 2
