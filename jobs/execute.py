@@ -3,6 +3,7 @@
 # mypy: allow-untyped-calls
 # Dask is typed in part.
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -50,6 +51,19 @@ def graph(bundles: Iterable[Bundle], task: Task, run_id: str) -> Graph:
 def _key(bundle: Bundle, run_id: str) -> str:
     parts = "\n".join(shard.part for shard in bundle.shards)
     return f"score-{run_id}-{blake2b(parts.encode(), digest_size=12).hexdigest()}"
+
+
+def prepare(client: Client, preparation: Callable[[], float]) -> float:
+    """Run a preparation in every worker process, on all at once, and tell the longest it says it took.
+
+    What fails is not told here: the first task there fails alike, is tried again and names its shard.
+    """
+
+    async def there() -> float:
+        return await asyncio.to_thread(preparation)  # the worker goes on answering the scheduler
+
+    answers = client.run(there, on_error="return")
+    return max((answer for answer in answers.values() if isinstance(answer, float)), default=0.0)
 
 
 def run(bundles: Iterable[Bundle], task: Task, client: Client | None) -> Generator[PartReport | Failure]:

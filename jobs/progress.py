@@ -19,6 +19,9 @@ LINE_SECONDS = 10.0
 class Listener(Protocol):
     """What a job calls as it goes."""
 
+    def compiled(self, seconds: float) -> None:
+        """Hear that the kernels are ready, and for how long they were compiled; 0 where they were found."""
+
     def started(self, total: int | None, done: int) -> None:
         """Hear that scoring starts: of `total` members, where known, `done` have rows already."""
 
@@ -34,6 +37,9 @@ class Listener(Protocol):
 
 class Silence:
     """A listener for nobody."""
+
+    def compiled(self, seconds: float) -> None:
+        """Say nothing."""
 
     def started(self, total: int | None, done: int) -> None:
         """Say nothing."""
@@ -76,6 +82,10 @@ class _Counts:
         return f"{self.rate:,.0f} images/s, {self.rejected:,} rejected{failed}"
 
 
+def _compiled(seconds: float) -> str:
+    return f"compiled the kernels in {seconds:.1f} s"
+
+
 class Lines:
     """Progress as plain lines: the first, one every few seconds, the last."""
 
@@ -84,6 +94,11 @@ class Lines:
         self._clock = clock
         self._counts = _Counts(clock)
         self._told = 0.0
+
+    def compiled(self, seconds: float) -> None:
+        """Write how long compiling took, where it did."""
+        if seconds:
+            self._write(_compiled(seconds))
 
     def started(self, total: int | None, done: int) -> None:
         """Write the first line."""
@@ -135,6 +150,11 @@ class Bar:
             console=console,
         )
         self._task = self._progress.add_task("", start=False, total=None, text="")
+
+    def compiled(self, seconds: float) -> None:
+        """Write how long compiling took, where it did."""
+        if seconds:
+            self._progress.console.print(_compiled(seconds), markup=False, highlight=False)
 
     def started(self, total: int | None, done: int) -> None:
         """Show the bar."""

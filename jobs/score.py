@@ -7,18 +7,15 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from dice_core.tally import Tally
-from jobs import folder, lotlist, parts, plan, storage, summary
+from jobs import folder, kernels, lotlist, parts, plan, storage, summary
 from jobs.cluster import open_cluster
-from jobs.config import LOCAL, ScoreSettings, check_spec
+from jobs.config import LOCAL, SERIAL, ScoreSettings, check_spec
 from jobs.errors import ExitCode, Refusal
-from jobs.execute import ClusterLostError, run
+from jobs.execute import ClusterLostError, prepare, run
 from jobs.parquet import digest
 from jobs.plan import ArchiveRecord, Shard
 from jobs.progress import Listener, Silence
-from jobs.rows import ScorerLike
 from jobs.shard import Failure, LoadScorer, PartReport, ShardSettings, load_scorer, score_bundle
 from jobs.summary import Outcome, RejectLimit, Total
 
@@ -91,10 +88,10 @@ def score(
 
 def _score(settings: ScoreSettings, evaluate: Evaluate, listener: Listener, load: LoadScorer) -> ScoreResult:
     model = _read_model(settings.model)
-    scorer = _load_model(settings.model, model, load)
+    _check_model(settings.model, model, load)
     records = _survey(settings)
     with _hold(settings.out):
-        return _score_alone(_open_job(settings, records, model, load), scorer, evaluate, listener)
+        return _score_alone(_open_job(settings, records, model, load), evaluate, listener)
 
 
 @contextmanager
@@ -114,14 +111,14 @@ def _hold(out: str) -> Iterator[None]:
         yield
 
 
-def _score_alone(job: _Job, scorer: ScorerLike, evaluate: Evaluate, listener: Listener) -> ScoreResult:
+def _score_alone(job: _Job, evaluate: Evaluate, listener: Listener) -> ScoreResult:
     settings = job.settings
     if _nothing_to_do(job):
         tally = Total.of(report.tally for report in parts.listed(job.out)).tally
         return ScoreResult(_exit_code(settings, tally, failed=0), folder.read_summary(job.out))
     for name in (folder.SUMMARY, folder.LOTS):
         storage.remove(storage.join(job.out, name))
-    result = _run(job, scorer, listener)
+    result = _run(job, listener)
     code = _exit_code(settings, result.total.tally, result.failed)
     evaluation = dict(evaluate(job.out)) if result.total.tally.rows else {}
     if evaluation:
@@ -158,9 +155,9 @@ def _read_model(url: str) -> bytes:
         ) from error
 
 
-def _load_model(url: str, model: bytes, load: LoadScorer) -> ScorerLike:
+def _check_model(url: str, model: bytes, load: LoadScorer) -> None:
     try:
-        return load(storage.absolute(url), digest(model))
+        load(storage.absolute(url), digest(model))
     except ValueError as error:
         raise Refusal(f"{url}: {error}: name the model that fit wrote with --model") from error
 
@@ -234,7 +231,7 @@ def _nothing_to_do(job: _Job) -> bool:
     return listed == {name: storage.size(storage.join(job.out, name)) for name in there}
 
 
-def _run(job: _Job, scorer: ScorerLike, listener: Listener) -> Outcome:
+def _run(job: _Job, listener: Listener) -> Outcome:
     """Score what is pending, and list every part that is there."""
     result = Outcome()
     with parts.listing(job.out) as add:
@@ -246,23 +243,26 @@ def _run(job: _Job, scorer: ScorerLike, listener: Listener) -> Outcome:
         for report in parts.committed(job.out, job.names, job.shard.fingerprint):
             commit(report)
         if next(job.pending(), None) is not None:
-            _score_pending(job, scorer, listener, result, commit)
+            _score_pending(job, listener, result, commit)
     return result
 
 
 def _score_pending(
     job: _Job,
-    scorer: ScorerLike,
     listener: Listener,
     result: Outcome,
     commit: Callable[[PartReport], None],
 ) -> None:
-    if check_spec(job.settings.cluster) == LOCAL:
-        # Compiles the kernels once, before every worker would for itself.
-        scorer.score(np.zeros((1, *scorer.image_size), np.uint8))
+    make_ready = partial(kernels.make_ready, job.shard)
+    # Local workers find what is compiled here, once, before they start.
+    here = check_spec(job.settings.cluster) in (LOCAL, SERIAL)
+    result.compile_seconds = make_ready() if here else 0.0
     bundles = plan.bundles(job.pending(), job.settings.task_images)
     sees = (storage.join(job.out, folder.JOB), job.records[0].archive)
     with open_cluster(job.settings.cluster, job.settings.workers, sees=sees) as client:
+        if client is not None:
+            result.compile_seconds = max(result.compile_seconds, prepare(client, make_ready))
+        listener.compiled(result.compile_seconds)
         listener.started(plan.count_members(job.records), _rows_before(job))
         began = time.monotonic()
         try:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from io import BytesIO
+from threading import Lock
 
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
@@ -20,15 +20,28 @@ LoadScorer = Callable[[str, str], ScorerLike]
 """Loads the model at a path, whose hash is given; called for every shard, so it remembers."""
 
 
-@lru_cache(maxsize=1)
+_held: dict[str, ScorerLike] = {}
+_holding = Lock()
+
+
 def load_scorer(model: str, model_hash: str) -> ScorerLike:
-    """Load a model once per process.
+    """Load a model once per process, whatever its path and however many threads ask.
+
+    The process holds the last one that was asked for, by the hash of its content.
 
     Raises
     ------
     ValueError
         Where the file is not the model with that hash, no model, or one of another version.
     """
+    with _holding:
+        if model_hash not in _held:
+            _held.clear()  # before the next is read: two may be more than there is memory for
+            _held[model_hash] = _read_scorer(model, model_hash)
+        return _held[model_hash]
+
+
+def _read_scorer(model: str, model_hash: str) -> ScorerLike:
     data = storage.read(model)
     if parquet.digest(data) != model_hash:
         raise ValueError(f"{model} is not the model of this job: its hash differs")

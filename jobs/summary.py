@@ -115,6 +115,9 @@ class Outcome:
     rows: int = 0
     """Of this run."""
     seconds: float = 0.0
+    """From the first task to the last, compiling apart."""
+    compile_seconds: float = 0.0
+    """The longest that a process compiled before it scored."""
     failed: int = 0
     failures: list[dict[str, Any]] = field(default_factory=list)
 
@@ -133,6 +136,7 @@ class Outcome:
             "failed_shards": self.failed,
             "failures": self.failures,
             "rows_scored": self.rows,
+            "compile_seconds": round(self.compile_seconds, 3),
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.rows / self.seconds, 1) if self.seconds else None,
         }

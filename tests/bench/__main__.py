@@ -4,12 +4,14 @@ import argparse
 import json
 from collections.abc import Callable, Mapping
 
-from tests.bench import ablation, decode, pipeline, quality, read, transfer
+from tests.bench import ablation, cluster, decode, memory, pipeline, quality, read, transfer
 from tests.bench.report import Report
 
 BENCHMARKS: Mapping[str, Callable[..., Report]] = {
     "ablation": ablation.run,
+    "cluster": cluster.run,
     "decode": decode.run,
+    "memory": memory.run,
     "pipeline": pipeline.run,
     "quality": quality.run,
     "read": read.run,

@@ -1,4 +1,8 @@
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +29,51 @@ def test_division_by_zero_is_numpys():
 
 def test_a_function_with_no_place_for_its_code_compiles_all_the_same():
     assert made_without_a_file(compiled())(21) == 42
+
+
+KERNEL = "from dice_core.compiled import compiled\n\n\n@compiled()\ndef twice(x):\n    return 2 * x\n"
+PROGRAM = "from kernel import twice; print(twice(21), len(twice.stats.cache_hits), twice.stats.cache_path)"
+
+
+def run_kernel(package, home):
+    """Run a kernel in a process of its own: what it gives, how often its code was found, and where it is."""
+    roots = [str(package), str(Path(module.__file__).parents[1])]
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(roots), "PYTHONSAFEPATH": "1"}
+    environ |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    environ.pop("NUMBA_CACHE_DIR", None)
+    told = subprocess.run(
+        [sys.executable, "-B", "-c", PROGRAM], env=environ, capture_output=True, text=True, check=True
+    )
+    value, hits, folder = told.stdout.split()
+    return int(value), int(hits), folder
+
+
+@pytest.fixture
+def package(tmp_path):
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "kernel.py").write_text(KERNEL)
+    return folder
+
+
+def shut(folder):
+    """Let nobody make a folder of this name, not even who may write everywhere."""
+    folder.touch()
+
+
+def test_code_is_kept_in_the_users_cache_where_the_package_cannot_be_written_to(package, tmp_path):
+    home = tmp_path / "home"
+    shut(package / "__pycache__")
+    value, hits, folder = run_kernel(package, home)
+    assert (value, hits) == (42, 0)
+    assert Path(folder).is_relative_to(home)
+    assert run_kernel(package, home) == (42, 1, folder)
+
+
+def test_code_is_compiled_where_nothing_can_be_written_to(package, tmp_path):
+    shut(package / "__pycache__")
+    shut(tmp_path / "home")
+    assert run_kernel(package, tmp_path / "home") == (42, 0, "None")
 
 
 def test_the_fallback_keeps_the_options(monkeypatch):

@@ -1,6 +1,7 @@
 import os
 import socket
 
+import dask
 import pytest
 import samples
 
@@ -55,13 +56,24 @@ def test_serial_needs_no_cluster():
 
 def test_local_workers_are_single_threaded_and_on_loopback(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     before = dict(os.environ)
     with open_cluster("local", 1) as client:
         assert list(client.nthreads().values()) == [1]
         assert all(address.startswith("tcp://127.0.0.1:") for address in client.nthreads())
         (environment,) = client.run(lambda: dict(os.environ)).values()
     assert {name: environment[name] for name in WORKER_ENVIRONMENT} == WORKER_ENVIRONMENT
+    assert "MALLOC_TRIM_THRESHOLD_" not in environment
     assert dict(os.environ) == before
+
+
+def test_local_workers_do_not_watch_themselves():
+    before = dask.config.get("distributed.worker.profile.enabled")
+    with open_cluster("local", 1) as client:
+        (config,) = client.run(lambda: __import__("dask").config.config["distributed"]).values()
+    assert not config["worker"]["profile"]["enabled"]
+    assert config["admin"]["tick"]["interval"] == "1s"
+    assert dask.config.get("distributed.worker.profile.enabled") is before
 
 
 def test_refuses_an_address_where_nobody_answers():

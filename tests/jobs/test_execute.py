@@ -1,4 +1,5 @@
 import time
+from uuid import uuid4
 
 import dask
 import pytest
@@ -6,7 +7,7 @@ from distributed import Client
 
 from dice_core.tally import Tally
 from jobs import execute
-from jobs.execute import ClusterLostError, graph, run
+from jobs.execute import ClusterLostError, graph, prepare, run
 from jobs.plan import Bundle, Kind, Shard
 from jobs.shard import Failure, PartReport, ShardError
 
@@ -122,6 +123,40 @@ class Gated(Logged):
         while len(self.lines) > 1 and not self.gate.exists():
             time.sleep(0.005)
         return reports
+
+
+@pytest.fixture
+def two_workers():
+    with Client(**IN_PROCESS | {"n_workers": 2}) as client:
+        yield client
+
+
+class Meeting:
+    """Waits until two are here, each with a file of its own; tells one of them 1.0, the other 2.0."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self):
+        own = self.folder / uuid4().hex
+        own.touch()
+        deadline = time.monotonic() + 30
+        while len(here := sorted(self.folder.iterdir())) < 2:
+            assert time.monotonic() < deadline, "the other never came"
+            time.sleep(0.005)
+        return 1.0 + here.index(own)
+
+
+def test_every_worker_is_prepared_at_once_and_the_longest_is_told(two_workers, tmp_path):
+    assert prepare(two_workers, Meeting(tmp_path)) == 2.0
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_preparation_that_fails_is_left_to_the_tasks_to_tell(client):
+    def preparation():
+        raise OSError("gone")
+
+    assert prepare(client, preparation) == 0
 
 
 def test_running_the_same_twice_runs_the_tasks_twice(client, tmp_path):

@@ -45,6 +45,15 @@ def test_lines_are_few(clock):
     ]
 
 
+def test_compiling_is_told_where_there_was_any(clock):
+    stream = io.StringIO()
+    console = Console(file=stream, width=80)
+    for listener in (Lines(stream, clock), Bar(console, clock)):
+        listener.compiled(0.0)
+        listener.compiled(14.23)
+    assert stream.getvalue().splitlines() == ["compiled the kernels in 14.2 s"] * 2
+
+
 def test_lines_of_a_job_that_scores_nothing(clock):
     stream = io.StringIO()
     lines = Lines(stream, clock)

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 import samples
 
-from jobs import storage
+from jobs import kernels, storage
 from jobs.config import ScoreSettings
 from jobs.errors import ExitCode, Refusal
 from jobs.parquet import digest
@@ -42,6 +42,9 @@ def run(sources, model, out, listener=None, **options):
 class Heard(Silence):
     def __init__(self):
         self.calls = []
+
+    def compiled(self, seconds):
+        self.calls.append(("compiled", seconds))
 
     def started(self, total, done):
         self.calls.append(("started", total, done))
@@ -99,6 +102,46 @@ def test_local_workers_give_the_rows_of_the_serial_run(lot, model, out, serial_r
     assert run(lot, model, out, cluster="local", workers=workers).scored == 600
     assert samples.rows(out).equals(serial_rows)
     assert verify(out) == []
+
+
+class Kernels:
+    """Stands for kernels that take half a second to compile, in whatever process; notes which."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, _settings):
+        (self.folder / f"{os.getpid()}").touch()
+        return 0.5
+
+
+@pytest.mark.parametrize(("cluster", "processes"), [("serial", 1), ("local", 3)])
+def test_kernels_are_ready_in_every_process_before_scoring(
+    lot, model, out, tmp_path, monkeypatch, cluster, processes
+):
+    (tmp_path / "ready").mkdir()
+    monkeypatch.setattr(kernels, "make_ready", Kernels(tmp_path / "ready"))
+    heard = Heard()
+    workers = None if cluster == "serial" else 2
+    result = run(lot, model, out, heard, cluster=cluster, workers=workers)
+    assert len(samples.names(tmp_path / "ready")) == processes
+    assert heard.calls[:2] == [("compiled", 0.5), ("started", 600, 0)]
+    assert result.summary["compile_seconds"] == 0.5
+
+
+def test_on_a_cluster_that_is_there_only_its_workers_compile(lot, model, out, tmp_path, monkeypatch):
+    (tmp_path / "ready").mkdir()
+    monkeypatch.setattr(kernels, "make_ready", Kernels(tmp_path / "ready"))
+    with samples.scheduler(tmp_path) as address, samples.worker(address) as process:
+        result = run(lot, model, out, cluster=address)
+    assert samples.names(tmp_path / "ready") == [str(process.pid)]
+    assert result.summary["compile_seconds"] == 0.5
+
+
+def test_nothing_compiles_where_nothing_is_to_be_scored(lot, model, out, monkeypatch):
+    run(lot, model, out)
+    monkeypatch.setattr(kernels, "make_ready", None)
+    assert run(lot, model, out).exit_code is ExitCode.DONE
 
 
 def test_a_cluster_that_is_there_gives_the_rows_of_the_serial_run(lot, model, out, serial_rows, tmp_path):
@@ -170,7 +213,7 @@ def test_an_added_source_is_scored_alone(lot, model, out, log, tmp_path):
     assert added.summary["rows"] == 750
     assert len(log.read_text().splitlines()) == lines + 150
     assert first.items() < samples.parts(out).items()
-    assert heard.calls[0] == ("started", 750, 600)
+    assert heard.calls[:2] == [("compiled", 0.0), ("started", 750, 600)]
     assert verify(out) == []
     # The parts of a source that is no longer named stay.
     assert run(other, model, out).scored == 0

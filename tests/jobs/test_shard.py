@@ -1,3 +1,9 @@
+import gc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import fake_scorer
@@ -6,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import samples
 
+from dice_core.bank import Bank
 from dice_core.rows import SCHEMA
 from dice_core.tally import Tally
 from jobs import plan
@@ -90,6 +97,31 @@ def test_a_shard_whose_source_is_gone_fails_before_its_first_member(settings, sh
 def test_a_model_that_is_not_the_jobs_is_not_loaded(settings):
     with pytest.raises(ValueError, match="hash differs"):
         load_scorer(settings.model, "0" * 32)
+
+
+@pytest.fixture
+def loads(dice_model, tmp_path):
+    """Load the same model from two paths in turn."""
+    copy = tmp_path / "copy.npz"
+    copy.write_bytes(Path(dice_model).read_bytes())
+    model_hash = digest(copy.read_bytes())
+    return [partial(load_scorer, path, model_hash) for path in (dice_model, str(copy))]
+
+
+def test_a_process_holds_a_model_once_by_its_content(loads):
+    with ThreadPoolExecutor(4) as threads:
+        scorers = list(threads.map(lambda load: load(), loads * 4))
+    assert len(set(map(id, scorers))) == 1
+
+
+def test_a_process_holds_one_model(loads, dice_model, tmp_path):
+    first = weakref.ref(loads[0]())
+    stream = BytesIO()
+    replace(Bank.read(BytesIO(Path(dice_model).read_bytes())), ncc_floor=0.01).write(stream)
+    (tmp_path / "other.npz").write_bytes(stream.getvalue())
+    load_scorer(str(tmp_path / "other.npz"), digest(stream.getvalue()))
+    gc.collect()
+    assert first() is None
 
 
 def test_batches_of_a_stream_end_where_those_of_shards_would(settings, tmp_path, monkeypatch):

@@ -82,6 +82,11 @@ def test_a_total_is_the_sum(number):
     assert Total.of(tallies).tally == sum(tallies, Tally())
 
 
+def test_compiling_is_told_apart_from_the_speed():
+    told = Outcome(rows=100, seconds=2.0, compile_seconds=14.0).told()
+    assert (told["compile_seconds"], told["seconds"], told["images_per_second"]) == (14.0, 2.0, 50.0)
+
+
 def test_failures_are_counted_all_and_told_in_part():
     outcome = Outcome()
     for _ in range(FAILURES_TOLD + 5):

@@ -1,0 +1,57 @@
+"""Makes the kernels ready before the first shard: compiled, or loaded from where they are kept."""
+
+import tarfile
+from io import BytesIO
+
+import numpy as np
+from numba.core.event import install_timer
+from threadpoolctl import threadpool_limits
+
+from dice_core.tar import read_tar
+from jobs.rows import Images
+from jobs.shard import ShardSettings
+
+
+def make_ready(settings: ShardSettings) -> float:
+    """Load the model of a job and run all that scoring runs, once, in this process.
+
+    What was compiled before is loaded from its cache. Otherwise it is compiled and, where this user may write
+    beside the package or to a cache folder, kept for the processes that follow.
+
+    Returns
+    -------
+    float
+        Seconds of compiling; 0 where everything was found.
+    """
+    scorer = settings.load_scorer(settings.model, settings.model_hash)
+    images = examples(scorer.image_size)
+    compiling: list[float] = []
+    with threadpool_limits(1, user_api="blas"), install_timer("numba:compile", compiling.append):
+        for _ in read_tar(BytesIO(_archive()), settings.limits.max_bytes):
+            pass
+        scorer.score(images)
+        if settings.exhaustive:
+            scorer.compare(images)
+        if settings.maps is not None:
+            scorer.maps(images)
+    return sum(compiling)
+
+
+def _archive() -> bytes:
+    """Make a tar of two small members: a header that follows another is read by a kernel."""
+    stream = BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name in ("a", "b"):
+            archive.addfile(tarfile.TarInfo(name))
+    return stream.getvalue()
+
+
+def examples(size: tuple[int, int]) -> Images:
+    """Make a few images of a size, uint8 (N, height, width), that no branch of the kernels is spared by.
+
+    The first is black; the others are noise, and noise with a blot.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    blot = noise.copy()
+    blot[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2] = 0
+    return np.stack([np.zeros(size, np.uint8), noise, blot])
