@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
+
+from dice_core import match_kernel
 
 _CHUNK = 32
-"""Images normalised at a time: at 128x128 their copy stays in the second-level cache."""
-_FLAT = 1e-13
-"""Window energy, relative to its image's, that rounding in the integral images can leave of a flat window."""
+"""Images normalised and multiplied at a time."""
+_CACHE = 2**20
+"""Bytes of spectra at a time: what stays in the second-level cache while templates pass by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,70 @@ class Templates:
         return cls(_normalised(templates), templates.shape[1:])
 
 
+@dataclass(frozen=True, eq=False)
+class ShiftTemplates:
+    """Templates made ready for `ncc_shift`: cropped by the shift, normalised, their rows transformed.
+
+    Attributes
+    ----------
+    crops : float32 array (F, H - 2 * shift, W - 2 * shift)
+        Zero mean and unit length; all zero where the cropped template is flat.
+    real, imaginary : float32 arrays (F, rows, n / 2)
+        The rows' spectra; rows and n are rounded up to what the loops take, with zeros.
+    waves : float32 array (2, n, n / 2)
+        Cosines and sines by place and frequency.
+    shape : tuple of int
+        Height and width in pixels before the crop.
+    shift : int
+        The farthest translation in pixels.
+    """
+
+    crops: NDArray[np.float32]
+    real: NDArray[np.float32]
+    imaginary: NDArray[np.float32]
+    waves: NDArray[np.float32]
+    shape: tuple[int, int]
+    shift: int
+
+    @classmethod
+    def of(cls, templates: NDArray[Any] | Templates, shift: int) -> "ShiftTemplates":
+        """Crop, normalise and transform templates once, for any number of batches.
+
+        Parameters
+        ----------
+        templates : uint8 or float32 array (F, H, W), or Templates
+        shift : int
+            The farthest translation in pixels along each axis; 0 or more, less than half of H and W.
+
+        Raises
+        ------
+        ValueError
+            As `Templates.of`, or if `shift` leaves nothing of the template.
+        """
+        ready = templates if isinstance(templates, Templates) else Templates.of(templates)
+        height, width = ready.shape
+        if not 0 <= 2 * shift < min(height, width):
+            raise ValueError(f"shift {shift} is not from 0 to less than half of {height}x{width}")
+        # Correlation ignores gain and offset, so what is cropped may well be the normalised template.
+        cropped = ready.matrix.reshape(-1, height, width)[
+            :, shift : height - shift, shift : width - shift
+        ].astype(np.float64)
+        flat = np.ptp(cropped, axis=(1, 2)) == 0
+        cropped -= cropped.mean(axis=(1, 2), keepdims=True)
+        length = np.sqrt(np.square(cropped).sum(axis=(1, 2)))
+        cropped *= np.where(flat, 0, 1 / np.where(flat, 1, length))[:, None, None]
+        half = (width + 1) // 2
+        angle = np.outer(np.arange(2 * half), (np.arange(half) + 0.5) * np.pi / half)
+        waves = np.stack([np.cos(angle), np.sin(angle)])
+        count, rows, columns = cropped.shape
+        spectra = np.zeros((2, count, _rounded(rows), half), np.float32)
+        for part, wave in zip(spectra, waves, strict=True):
+            part[:, :rows] = cropped @ wave[:columns]
+        return cls(
+            cropped.astype(np.float32), spectra[0], spectra[1], waves.astype(np.float32), ready.shape, shift
+        )
+
+
 def ncc(images: NDArray[Any], templates: NDArray[Any] | Templates) -> NDArray[np.float32]:
     """Correlate every image with every template of the same size, without shift.
 
@@ -76,14 +141,13 @@ def ncc(images: NDArray[Any], templates: NDArray[Any] | Templates) -> NDArray[np
     scores = np.empty((len(images), len(ready.matrix)), np.float32)
     for start in range(0, len(images), _CHUNK):
         rows = _normalised(images[start : start + _CHUNK])
-        # One product per image: a product of all images at once is no faster for a dozen templates, and
-        # BLAS would round it differently from batch to batch.
-        scores[start : start + _CHUNK] = np.matmul(ready.matrix, rows[:, :, None])[:, :, 0]
+        # BLAS would round a product of all images at once differently from batch to batch.
+        match_kernel.products(rows, ready.matrix, scores[start : start + _CHUNK])
     return np.clip(scores, -1, 1, out=scores)
 
 
 def ncc_shift(
-    images: NDArray[Any], templates: NDArray[Any] | Templates, shift: int
+    images: NDArray[Any], templates: NDArray[Any] | Templates | ShiftTemplates, shift: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]:
     """Correlate every image with every template at its best translation of up to `shift` pixels.
 
@@ -93,7 +157,8 @@ def ncc_shift(
     Parameters
     ----------
     images : uint8 or float32 array (N, H, W)
-    templates : uint8 or float32 array (F, H, W), or Templates
+        Grey values; a float image that holds NaN or infinity scores NaN.
+    templates : uint8 or float32 array (F, H, W), Templates, or ShiftTemplates made for this shift
     shift : int
         The farthest translation in pixels along each axis; 0 or more, less than half of H and W.
 
@@ -103,50 +168,61 @@ def ncc_shift(
         Correlation coefficients in [-1, 1]; 0 where the cropped template, or the window beneath it, is flat.
     dy, dx : int32 arrays (N, F)
         How far down and right of the template's own place the image shows it, in [-shift, shift]. Among
-        equal scores the smallest translation counts.
+        equal scores, as far as float32 can tell, the smallest translation counts. Score and translation
+        depend on their image and template alone, to the last bit.
 
     Raises
     ------
     ValueError
-        As `ncc`, or if `shift` leaves nothing of the template.
+        As `ncc`, if `shift` leaves nothing of the template, or if the templates were made for another shift.
 
     References
     ----------
     J. P. Lewis, "Fast Normalized Cross-Correlation", Vision Interface (1995): the product by Fourier
-    transform, the windows' energy from integral images.
+    transform, here of rows alone, the windows' energy from running sums.
     """
-    images, ready = _matched(images, templates)
-    height, width = ready.shape
-    if not 0 <= 2 * shift < min(height, width):
-        raise ValueError(f"shift {shift} is not from 0 to less than half of {height}x{width}")
-    crop = (height - 2 * shift, width - 2 * shift)
-    # Correlation ignores gain and offset, so what is cropped may well be the normalised template.
-    cropped = ready.matrix.reshape(-1, height, width)[
-        :, shift : shift + crop[0], shift : shift + crop[1]
-    ].astype(np.float64)
-    flat = np.ptp(cropped, axis=(1, 2)) == 0
-    cropped -= cropped.mean(axis=(1, 2), keepdims=True)
-    length = np.sqrt(np.square(cropped).sum(axis=(1, 2)))
-    cropped *= np.where(flat, 0, 1 / np.where(flat, 1, length))[:, None, None]
-    # Valid placements never reach around the edge, so a transform of the image's own size is circular enough.
-    size = (fft.next_fast_len(height, real=True), fft.next_fast_len(width, real=True))
-    spectra = np.conj(fft.rfft2(cropped, s=size))
+    if not isinstance(templates, ShiftTemplates):
+        templates = ShiftTemplates.of(templates, shift)
+    elif templates.shift != shift:
+        raise ValueError(f"templates are made for a shift of {templates.shift}, not {shift}")
+    ready = templates
+    images = _stack(images, "images")
+    _same_size(images, ready.shape)
+    images = np.ascontiguousarray(images)
+    side, half = 2 * shift + 1, ready.waves.shape[2]
+    order = np.array(sorted(np.ndindex(side, side), key=lambda place: _distance(place, shift)))
+    cosine, sine = ready.waves
+    # The sine's first row is zero: in its place the middle pixel is taken, which meets no cosine.
+    meets = np.concatenate([sine[half : half + 1], sine[1:half]])
+    # A real signal's other half of frequencies is the conjugate: each of these counts twice.
+    back = ready.waves[:, :side] / np.float32(half)
+    prepared = (ready.crops, ready.real, ready.imaginary, *back)
 
-    side = 2 * shift + 1
-    row, column = (axis.ravel() - shift for axis in np.indices((side, side)))
-    nearest = np.argsort(row**2 + column**2, kind="stable")
-    scores = np.empty((len(images), len(cropped)), np.float32)
+    scores = np.empty((len(images), len(ready.crops)), np.float32)
     best = np.empty(scores.shape, np.intp)
-    for index, image in enumerate(images):
-        # A whole number as pivot keeps the integral images of uint8 exact, so a flat window is exactly flat.
-        centred = image - np.rint(image.mean(dtype=np.float64))
-        product = fft.irfft2(fft.rfft2(centred, s=size) * spectra, s=size)[:, :side, :side]
-        similarity = (product * _inverse_length(centred, crop)).reshape(len(cropped), -1)[:, nearest]
-        chosen = similarity.argmax(axis=1)
-        best[index] = nearest[chosen]
-        scores[index] = np.take_along_axis(similarity, chosen[:, None], axis=1)[:, 0]
+    rows = ready.real.shape[1] + 2 * shift
+    chunk = max(1, _CACHE // (2 * rows * half * scores.itemsize))
+    even, odd = np.zeros((2, min(chunk, len(images)), rows, half), np.float32)
+    energy = np.empty((len(even), side, side))
+    for start in range(0, len(images), chunk):
+        part = images[start : start + chunk]
+        into = slice(0, len(part))
+        match_kernel.fold(part, ready.crops.shape[1:], even[into], odd[into], energy[into])
+        # One product per image, so that BLAS rounds alike whatever else is in the batch.
+        spectra = (np.matmul(even[into], cosine[:half]), np.matmul(odd[into], meets))
+        result = (scores[start : start + chunk], best[start : start + chunk])
+        match_kernel.best(part, spectra, energy[into], prepared, order, result)
     np.clip(scores, -1, 1, out=scores)
-    return scores, row[best].astype(np.int32), column[best].astype(np.int32)
+    translation = (order - shift).astype(np.int32)[best]
+    return scores, translation[..., 0], translation[..., 1]
+
+
+def _rounded(rows: int) -> int:
+    return -(-rows // match_kernel.ROWS) * match_kernel.ROWS
+
+
+def _distance(place: tuple[int, ...], shift: int) -> int:
+    return sum((at - shift) ** 2 for at in place)
 
 
 def _stack(images: NDArray[Any], name: str) -> NDArray[Any]:
@@ -163,40 +239,20 @@ def _matched(images: NDArray[Any], templates: NDArray[Any] | Templates) -> tuple
     """Check images and templates and that they have one size."""
     images = _stack(images, "images")
     ready = templates if isinstance(templates, Templates) else Templates.of(templates)
-    if images.shape[1:] != ready.shape:
-        raise ValueError(
-            f"images of {images.shape[1]}x{images.shape[2]} do not match templates of "
-            f"{ready.shape[0]}x{ready.shape[1]}"
-        )
+    _same_size(images, ready.shape)
     return images, ready
+
+
+def _same_size(images: NDArray[Any], shape: tuple[int, int]) -> None:
+    if images.shape[1:] != shape:
+        raise ValueError(
+            f"images of {images.shape[1]}x{images.shape[2]} do not match templates of {shape[0]}x{shape[1]}"
+        )
 
 
 def _normalised(images: NDArray[Any]) -> NDArray[np.float32]:
     """Images as float32 rows of zero mean and unit length, (N, H * W); a flat image as zeros."""
-    flat = images.reshape(len(images), -1)
-    # The sum of equal float32 values is exact in float64, hence so is a flat image's mean: it leaves zeros.
-    mean = flat.mean(axis=1, dtype=np.float64, keepdims=True)
-    rows: NDArray[np.float32] = np.subtract(flat, mean.astype(np.float32), dtype=np.float32)
-    if images.dtype != np.uint8:
-        # Float images may vary by less than the first mean's rounding; the second mean has their own scale.
-        rows -= rows.mean(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
-    length = np.sqrt(np.matmul(rows[:, None, :], rows[:, :, None])[:, 0, 0])
-    rows *= np.divide(1, length, out=np.zeros_like(length), where=length != 0)[:, None]
+    flat = np.ascontiguousarray(images).reshape(len(images), images.shape[1] * images.shape[2])
+    rows = np.empty(flat.shape, np.float32)
+    match_kernel.normalise(flat, images.dtype != np.uint8, rows)
     return rows
-
-
-def _inverse_length(centred: NDArray[np.float64], crop: tuple[int, int]) -> NDArray[np.float64]:
-    """1 / length of every window of size `crop` after its mean is removed; 0 where the window is flat."""
-    total = _window_sums(centred, crop)
-    energy = _window_sums(np.square(centred), crop) - np.square(total) / (crop[0] * crop[1])
-    varied = energy > _FLAT * np.square(centred).sum()
-    inverse: NDArray[np.float64] = np.where(varied, 1 / np.sqrt(np.where(varied, energy, 1)), 0)
-    return inverse
-
-
-def _window_sums(values: NDArray[np.float64], crop: tuple[int, int]) -> NDArray[np.float64]:
-    """Sum over every window of size `crop`, from an integral image."""
-    integral = np.pad(values, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
-    rows = integral[crop[0] :] - integral[: -crop[0]]
-    sums: NDArray[np.float64] = rows[:, crop[1] :] - rows[:, : -crop[1]]
-    return sums
