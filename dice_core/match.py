@@ -57,8 +57,8 @@ class ShiftTemplates:
     ----------
     crops : float32 array (F, H - 2 * shift, W - 2 * shift)
         Zero mean and unit length; all zero where the cropped template is flat.
-    real, imaginary : float32 arrays (F, rows, n / 2)
-        The rows' spectra; rows and n are rounded up to what the loops take, with zeros.
+    real, imaginary : float32 arrays (F, groups, rows * LANES)
+        The rows' spectra, by group of frequencies; rows and n are rounded up to what the loops take.
     waves : float32 array (2, n, n / 2)
         Cosines and sines by place and frequency.
     shape : tuple of int
@@ -101,16 +101,16 @@ class ShiftTemplates:
         cropped -= cropped.mean(axis=(1, 2), keepdims=True)
         length = np.sqrt(np.square(cropped).sum(axis=(1, 2)))
         cropped *= np.where(flat, 0, 1 / np.where(flat, 1, length))[:, None, None]
-        half = (width + 1) // 2
+        # Never n less than the width: what a template is moved out of, it may not reach around into.
+        half = _rounded(width, 2 * match_kernel.LANES) // 2
         angle = np.outer(np.arange(2 * half), (np.arange(half) + 0.5) * np.pi / half)
         waves = np.stack([np.cos(angle), np.sin(angle)])
-        count, rows, columns = cropped.shape
-        spectra = np.zeros((2, count, _rounded(rows), half), np.float32)
+        rows = _rounded(height - 2 * shift, match_kernel.ROWS)
+        spectra = np.zeros((2, len(cropped), rows, half))
         for part, wave in zip(spectra, waves, strict=True):
-            part[:, :rows] = cropped @ wave[:columns]
-        return cls(
-            cropped.astype(np.float32), spectra[0], spectra[1], waves.astype(np.float32), ready.shape, shift
-        )
+            part[:, : height - 2 * shift] = cropped @ wave[shift : width - shift]
+        real, imaginary = _grouped(spectra.astype(np.float32))
+        return cls(cropped.astype(np.float32), real, imaginary, waves.astype(np.float32), ready.shape, shift)
 
 
 def ncc(images: NDArray[Any], templates: NDArray[Any] | Templates) -> NDArray[np.float32]:
@@ -194,31 +194,44 @@ def ncc_shift(
     cosine, sine = ready.waves
     # The sine's first row is zero: in its place the middle pixel is taken, which meets no cosine.
     meets = np.concatenate([sine[half : half + 1], sine[1:half]])
+    forward = [_grouped(wave).reshape(-1, half, match_kernel.LANES) for wave in (cosine[:half], meets)]
     # A real signal's other half of frequencies is the conjugate: each of these counts twice.
-    back = ready.waves[:, :side] / np.float32(half)
-    prepared = (ready.crops, ready.real, ready.imaginary, *back)
+    back = _grouped(ready.waves[:, : shift + 1] / np.float32(half))
+    back = back.reshape(*back.shape[:2], shift + 1, match_kernel.LANES)
+    prepared = (ready.crops, ready.real, ready.imaginary, (back[0], back[1]))
 
     scores = np.empty((len(images), len(ready.crops)), np.float32)
     best = np.empty(scores.shape, np.intp)
-    rows = ready.real.shape[1] + 2 * shift
+    # Rows beyond the image stay zero: the loops take more of them than there are.
+    rows = ready.real.shape[2] // match_kernel.LANES + _rounded(side, match_kernel.STEPS)
     chunk = max(1, _CACHE // (2 * rows * half * scores.itemsize))
-    even, odd = np.zeros((2, min(chunk, len(images)), rows, half), np.float32)
-    energy = np.empty((len(even), side, side))
+    folded = np.zeros((2, min(chunk, len(images)), rows, half), np.float32)
+    inverse = np.empty((folded.shape[1], side, side))
     for start in range(0, len(images), chunk):
         part = images[start : start + chunk]
         into = slice(0, len(part))
-        match_kernel.fold(part, ready.crops.shape[1:], even[into], odd[into], energy[into])
+        match_kernel.fold(part, ready.crops.shape[1:], folded[0, into], folded[1, into], inverse[into])
         # One product per image, so that BLAS rounds alike whatever else is in the batch.
-        spectra = (np.matmul(even[into], cosine[:half]), np.matmul(odd[into], meets))
+        real, imaginary = (
+            np.matmul(one[into, None], wave).reshape(len(part), len(wave), -1)
+            for one, wave in zip(folded, forward, strict=True)
+        )
         result = (scores[start : start + chunk], best[start : start + chunk])
-        match_kernel.best(part, spectra, energy[into], prepared, order, result)
+        match_kernel.best(part, (real, imaginary), inverse[into], prepared, order, result)
     np.clip(scores, -1, 1, out=scores)
     translation = (order - shift).astype(np.int32)[best]
     return scores, translation[..., 0], translation[..., 1]
 
 
-def _rounded(rows: int) -> int:
-    return -(-rows // match_kernel.ROWS) * match_kernel.ROWS
+def _rounded(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple
+
+
+def _grouped(spectra: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Put groups of frequencies before the rows: (..., rows, n / 2) to (..., groups, rows * LANES)."""
+    *count, rows, half = spectra.shape
+    groups = spectra.reshape(*count, rows, half // match_kernel.LANES, match_kernel.LANES).swapaxes(-2, -3)
+    return np.ascontiguousarray(groups).reshape(*count, -1, rows * match_kernel.LANES)
 
 
 def _distance(place: tuple[int, ...], shift: int) -> int:

@@ -12,19 +12,22 @@ import numpy as np
 
 from dice_core.compiled import compiled
 
+LANES = 32  # frequencies side by side: constant, or the loops over rows would not vectorise
 ROWS = 8  # rows of a template per pass over the sums: what is added in registers before they are stored
+STEPS = 3  # translations down per pass: what the template's rows are read for once
 _TILE = 4  # images by templates multiplied at a time: their 16 sums stay in registers
-_BLOCK = 1024  # pixels multiplied at a time: those of a few dozen images stay in the second-level cache
+_BLOCK = 256  # pixels multiplied at a time: few enough to be added in float32, and to stay in the nearest cache
 _FLAT = 1e-13  # window energy, relative to its image's, that rounding of sums can leave of a flat window
 _FAINT = 0.01  # window energy, relative to its image's, below which float32 transforms are not exact enough
 _EQUAL = 1e-6  # what rounding of float32 can put between equal scores
 
-# Sums may be reordered, or they would not vectorise; the order is that of the compiled code, the same for every
-# image and template. Nothing is assumed finite.
-_compiled = compiled(fastmath={"contract", "reassoc"})
+# Nothing is assumed finite. Sums along a row may be reordered, or they would not vectorise; the order is that of
+# the compiled code, the same for every image and template.
+_compiled = compiled(fastmath={"contract"})
+_reordered = compiled(fastmath={"contract", "reassoc"})
 
 
-@_compiled
+@_reordered
 def _mean(pixels: Any) -> Any:
     total = np.float64(0)
     for pixel in pixels:
@@ -33,7 +36,7 @@ def _mean(pixels: Any) -> Any:
     return total / len(pixels)
 
 
-@_compiled
+@_reordered
 def normalise(images: Any, again: Any, rows: Any) -> None:
     """Write images (N, P) as float32 rows of zero mean and unit length; a flat image as zeros.
 
@@ -49,15 +52,15 @@ def normalise(images: Any, again: Any, rows: Any) -> None:
             mean = np.float32(_mean(row))
             for at in range(len(row)):
                 row[at] -= mean
-        energy = np.float32(0)
+        energy = np.float64(0)
         for at in range(len(row)):
-            energy += row[at] * row[at]
-        scale = np.float32(1) / np.sqrt(energy) if energy != 0 else np.float32(0)
+            energy += np.float64(row[at]) * np.float64(row[at])
+        scale = np.float32(1 / np.sqrt(energy) if energy != 0 else 0)
         for at in range(len(row)):
             row[at] *= scale
 
 
-@_compiled
+@_reordered
 def _tile(rows: Any, columns: Any, first: Any, second: Any, span: Any, sums: Any) -> None:
     """Add the products of four rows with four columns over a span of pixels."""
     begin, end = span
@@ -100,11 +103,11 @@ def _tile(rows: Any, columns: Any, first: Any, second: Any, span: Any, sums: Any
             sums[first + i, second + j] += found[i][j]
 
 
-@_compiled
+@_reordered
 def products(rows: Any, columns: Any, result: Any) -> None:
     """Write the product of every row (N, P) with every column (F, P), rounded alike wherever they stand."""
     count, others = result.shape
-    sums = np.zeros((count + _TILE, others + _TILE), np.float32)
+    sums = np.zeros((count + _TILE, others + _TILE))
     for begin in range(0, rows.shape[1], _BLOCK):
         span = (begin, min(begin + _BLOCK, rows.shape[1]))
         for second in range(0, others, _TILE):
@@ -114,20 +117,74 @@ def products(rows: Any, columns: Any, result: Any) -> None:
 
 
 @_compiled
-def _slide(values: Any, window: Any, sums: Any) -> None:
-    """Sum `window` values from each place on."""
+def _add(pixels: Any, pivot: Any, sign: Any, sums: Any, squares: Any) -> None:
+    for column in range(len(sums)):
+        value = np.float64(pixels[column]) - pivot
+        sums[column] += sign * value
+        squares[column] += sign * value * value
+
+
+@_reordered
+def _total(values: Any) -> Any:
     total = np.float64(0)
-    for at in range(window):
-        total += values[at]
-    sums[0] = total
-    for place in range(1, len(sums)):
-        total += values[place + window - 1] - values[place - 1]
-        sums[place] = total
+    for value in values:
+        total += value
+    return total
 
 
 @_compiled
-def fold(images: Any, crop: Any, even: Any, odd: Any, energy: Any) -> None:
-    """Write what the row transform takes of each centred image, and the energy of its windows.
+def _windows(image: Any, pivot: Any, crop: Any, inverse: Any) -> None:
+    """Write 1 / length of every window after its mean is removed, marked as `fold` says."""
+    down, across = inverse.shape
+    height, width = crop
+    sums, squares = np.zeros(image.shape[1]), np.zeros(image.shape[1])
+    for row in range(height):
+        _add(image[row], pivot, 1.0, sums, squares)
+    # What the windows share is the most of it; the rows and columns that they do not are added and taken away.
+    for dy in range(down):
+        if dy:
+            _add(image[dy + height - 1], pivot, 1.0, sums, squares)
+            _add(image[dy - 1], pivot, -1.0, sums, squares)
+        total, square = _total(sums[:width]), _total(squares[:width])
+        for dx in range(across):
+            if dx:
+                total += sums[dx + width - 1] - sums[dx - 1]
+                square += squares[dx + width - 1] - squares[dx - 1]
+            inverse[dy, dx] = square - total * total / (height * width)
+    whole = _total(squares)
+    for row in range(down - 1):
+        squares[:] = 0
+        _add(image[row], pivot, 1.0, sums, squares)
+        whole += _total(squares)
+    for dy in range(down):
+        for dx in range(across):
+            energy = inverse[dy, dx]
+            if energy <= _FLAT * whole:
+                inverse[dy, dx] = 0
+            else:
+                inverse[dy, dx] = (-1 if energy < _FAINT * whole else 1) / np.sqrt(energy)
+
+
+@_compiled
+def _split(centred: Any, cosines: Any, sines: Any) -> None:
+    """Write what of a row meets cosines, which change their sign at the middle, and what meets sines."""
+    half = len(cosines)
+    cosines[0], sines[0] = centred[0], centred[half]
+    forth, back = centred[1:half], centred[: half : -1]
+    for at in range(half - 1):
+        cosines[at + 1] = forth[at] - back[at]
+        sines[at + 1] = forth[at] + back[at]
+
+
+@_compiled
+def _centre(pixels: Any, mean: Any, centred: Any) -> None:
+    for at in range(len(pixels)):
+        centred[at] = np.float64(pixels[at]) - mean
+
+
+@_compiled
+def fold(images: Any, crop: Any, even: Any, odd: Any, inverse: Any) -> None:
+    """Write what the row transform takes of each centred image, and what its windows are divided by.
 
     Parameters
     ----------
@@ -135,70 +192,75 @@ def fold(images: Any, crop: Any, even: Any, odd: Any, energy: Any) -> None:
     crop : (height, width) of a window
     even, odd : float32 (N, at least H, n / 2)
         What meets cosines and sines. Rows beyond H are left alone.
-    energy : float64 (N, H - height + 1, W - width + 1)
-        Sum of squares of each window after its mean is removed; 0 where it is flat, negative where it is too
-        faint beside its image for float32, NaN where the image is not finite.
+    inverse : float64 (N, H - height + 1, W - width + 1)
+        1 / length of each window after its mean is removed; 0 where it is flat, negative where it is too faint
+        beside its image for float32, NaN where the image is not finite.
     """
-    count, height, width = images.shape
-    half = even.shape[2]
-    down, across = energy.shape[1:]
-    sums, squares = np.empty((across, height)), np.empty((across, height))
-    line, square, centred = np.empty(width), np.empty(width), np.zeros(2 * half, np.float32)
-    some, total, power = np.empty(across), np.empty(down), np.empty(down)
-    for index in range(count):
-        mean = _mean(images[index].ravel())
+    centred = np.zeros(2 * even.shape[2], np.float32)
+    for index in range(len(images)):
+        image = images[index]
+        mean = _mean(image.ravel())
         # A whole number as pivot keeps the sums of uint8 exact, so a flat window is exactly flat.
-        pivot, whole = np.rint(mean), np.float64(0)
-        for row in range(height):
-            pixels = images[index, row]
-            for at in range(width):
-                value = np.float64(pixels[at])
-                centred[at] = value - mean
-                line[at] = value - pivot
-                square[at] = line[at] * line[at]
-            _slide(line, crop[1], some)
-            sums[:, row] = some
-            _slide(square, crop[1], some)
-            squares[:, row] = some
-            for at in range(width):
-                whole += square[at]
-            cosines, sines = even[index, row], odd[index, row]
-            cosines[0], sines[0] = centred[0], centred[half]
-            for at in range(1, half):
-                cosines[at] = centred[at] - centred[2 * half - at]
-                sines[at] = centred[at] + centred[2 * half - at]
-        for column in range(across):
-            _slide(sums[column], crop[0], total)
-            _slide(squares[column], crop[0], power)
-            for row in range(down):
-                left = power[row] - total[row] * total[row] / (crop[0] * crop[1])
-                if left <= _FLAT * whole:
-                    left = 0.0
-                elif left < _FAINT * whole:
-                    left = -left
-                energy[index, row, column] = left if np.isfinite(whole) else np.nan
+        _windows(image, np.rint(mean), crop, inverse[index])
+        for row in range(len(image)):
+            _centre(image[row], mean, centred)
+            _split(centred, even[index, row], odd[index, row])
 
 
 @_compiled
 def _correlate(image: Any, template: Any, real: Any, imaginary: Any) -> None:
     """Sum over rows the image's spectrum times the conjugate of the template's, for every translation down.
 
-    Both come with the sines as they are, not negated as a transform has them.
+    Both come with the sines as they are, not negated as a transform has them. A pass adds the products of
+    `ROWS` rows for `STEPS` translations in registers; as a function of its own it would spend as long again
+    on counting references to its arrays.
     """
-    (a, b), (c, d) = image, template
+    (spectrum, others), (conjugate, negated) = image, template
     real[:], imaginary[:] = 0, 0
-    for start in range(0, len(c), ROWS):
-        for dy in range(len(real)):
-            sums, others, first = real[dy], imaginary[dy], start + dy
-            for k in range(c.shape[1]):
-                one, other = sums[k], others[k]
-                for j in range(ROWS):
-                    one += a[first + j, k] * c[start + j, k] + b[first + j, k] * d[start + j, k]
-                    other += a[first + j, k] * d[start + j, k] - b[first + j, k] * c[start + j, k]
-                sums[k], others[k] = one, other
+    for group in range(len(real)):
+        for row in range(0, conjugate.shape[1] // LANES, ROWS):
+            c, d = conjugate[group, row * LANES :], negated[group, row * LANES :]
+            for dy in range(0, real.shape[1] // LANES, STEPS):
+                a, b = spectrum[group, (row + dy) * LANES :], others[group, (row + dy) * LANES :]
+                r, i = real[group, dy * LANES :], imaginary[group, dy * LANES :]
+                for k in range(LANES):
+                    r0, r1, r2 = r[k], r[LANES + k], r[2 * LANES + k]
+                    i0, i1, i2 = i[k], i[LANES + k], i[2 * LANES + k]
+                    for one in range(ROWS):
+                        at, below, last = one * LANES + k, (one + 1) * LANES + k, (one + 2) * LANES + k
+                        r0 += a[at] * c[at]
+                        r0 += b[at] * d[at]
+                        i0 += a[at] * d[at]
+                        i0 -= b[at] * c[at]
+                        r1 += a[below] * c[at]
+                        r1 += b[below] * d[at]
+                        i1 += a[below] * d[at]
+                        i1 -= b[below] * c[at]
+                        r2 += a[last] * c[at]
+                        r2 += b[last] * d[at]
+                        i2 += a[last] * d[at]
+                        i2 -= b[last] * c[at]
+                    r[k], r[LANES + k], r[2 * LANES + k] = r0, r1, r2
+                    i[k], i[LANES + k], i[2 * LANES + k] = i0, i1, i2
 
 
-@_compiled
+@_reordered
+def _back(real: Any, imaginary: Any, waves: Any, inverse: Any, similarity: Any) -> None:
+    """Take the sums from frequencies back to translations across, and divide by the windows' lengths."""
+    cosine, sine = waves
+    shift = cosine.shape[1] - 1
+    for dy in range(2 * shift + 1):
+        for dx in range(shift + 1):
+            even = odd = np.float32(0)
+            for group in range(len(real)):
+                for k in range(LANES):
+                    even += real[group, dy, k] * cosine[group, dx, k]
+                    odd += imaginary[group, dy, k] * sine[group, dx, k]
+            similarity[dy, shift + dx] = (even - odd) * inverse[dy, shift + dx]
+            similarity[dy, shift - dx] = (even + odd) * inverse[dy, shift - dx]
+
+
+@_reordered
 def _direct(image: Any, template: Any, dy: Any, dx: Any) -> Any:
     """The product of one window, its mean removed, with the template."""
     height, width = template.shape
@@ -215,47 +277,48 @@ def _direct(image: Any, template: Any, dy: Any, dx: Any) -> Any:
 
 
 @_compiled
-def best(images: Any, spectra: Any, energy: Any, templates: Any, order: Any, result: Any) -> None:
+def _place(similarity: Any, order: Any) -> Any:
+    """The greatest similarity, and the first place in order that is as good; the first place if it is NaN."""
+    most = similarity[order[0, 0], order[0, 1]]
+    for value in similarity.flat:
+        most = max(most, value)
+    for place in range(len(order)):
+        if similarity[order[place, 0], order[place, 1]] >= most - _EQUAL:
+            return most, place
+    return np.nan, 0
+
+
+@_compiled
+def best(images: Any, spectra: Any, inverse: Any, templates: Any, order: Any, result: Any) -> None:
     """Write the score of each template at its best place in each image, and which place of `order` that is.
 
     Parameters
     ----------
     images : (N, H, W)
-    spectra : pair of float32 (N, rows, n / 2)
-        Real and imaginary part of the transformed rows.
-    energy : float64 (N, S, S)
-        As `fold` writes it, for S translations along each axis.
+    spectra : pair of float32 (N, groups, rows * LANES)
+        Real and imaginary part of the transformed rows, by group of frequencies.
+    inverse : float64 (N, S, S)
+        As `fold` writes it, for S = 2 * shift + 1 translations along each axis.
     templates : tuple
-        The cropped templates (F, height, width), the parts of their spectra (F, rows, n / 2), and the waves
-        (S, n / 2) that take frequencies back to translations across.
+        The cropped templates (F, height, width), the parts of their spectra (F, groups, rows * LANES), and the
+        waves, a pair of (groups, shift + 1, LANES), that take frequencies back to translations across.
     order : integers (S * S, 2)
         Translations, the smallest first.
     result : pair of float32 and integers (N, F)
     """
-    (a, b), (crops, c, d, cosine, sine), (scores, which) = spectra, templates, result
-    side, half = cosine.shape
-    real, imaginary = np.empty((side, half), np.float32), np.empty((side, half), np.float32)
-    similarity = np.empty(len(order))
+    (a, b), (crops, c, d, waves), (scores, which) = spectra, templates, result
+    side = inverse.shape[1]
+    groups, steps = a.shape[1], -(-side // STEPS) * STEPS
+    sums = np.empty((2, groups, steps * LANES), np.float32)
+    by_step = sums.reshape((2, groups, steps, LANES))
+    similarity = np.empty((side, side))
     for number in range(len(crops)):
         for index in range(len(images)):
-            _correlate((a[index], b[index]), (c[number], d[number]), real, imaginary)
-            most = -np.inf
-            for place in range(len(order)):
-                dy, dx = order[place]
-                own = energy[index, dy, dx]
-                total = np.float32(0)
-                for k in range(half):
-                    total += real[dy, k] * cosine[dx, k] - imaginary[dy, k] * sine[dx, k]
-                if own > 0:
-                    score = total / np.sqrt(own)
-                elif own < 0:
-                    score = _direct(images[index], crops[number], dy, dx) / np.sqrt(-own)
-                else:
-                    score = own  # 0, or NaN
-                similarity[place] = score
-                most = max(most, score)
-            place = 0
-            while similarity[place] < most - _EQUAL:
-                place += 1
-            which[index, number] = place
-            scores[index, number] = most if similarity[0] == similarity[0] else np.nan
+            _correlate((a[index], b[index]), (c[number], d[number]), sums[0], sums[1])
+            _back(by_step[0], by_step[1], waves, inverse[index], similarity)
+            for dy in range(side):
+                for dx in range(side):
+                    if inverse[index, dy, dx] < 0:
+                        product = _direct(images[index], crops[number], dy, dx)
+                        similarity[dy, dx] = -inverse[index, dy, dx] * product
+            scores[index, number], which[index, number] = _place(similarity, order)
