@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_core import match_kernel
+from dice_core import match_kernel, shift_kernel
+from dice_core.shift_kernel import LANES
 
 _CHUNK = 32
 """Images normalised and multiplied at a time."""
@@ -59,8 +60,12 @@ class ShiftTemplates:
         Zero mean and unit length; all zero where the cropped template is flat.
     real, imaginary : float32 arrays (F, groups, rows * LANES)
         The rows' spectra, by group of frequencies; rows and n are rounded up to what the loops take.
-    waves : float32 array (2, n, n / 2)
-        Cosines and sines by place and frequency.
+    forth : float32 array (2, groups, n / 2, LANES)
+        Cosines and sines that take an image's folded rows to frequencies.
+    back : float32 array (2, groups, shift + 1, LANES)
+        Those that take frequencies back to translations across.
+    places : integers ((2 * shift + 1) ** 2, 2)
+        Translations down and right, counted from the farthest up and left; the smallest first.
     shape : tuple of int
         Height and width in pixels before the crop.
     shift : int
@@ -70,7 +75,9 @@ class ShiftTemplates:
     crops: NDArray[np.float32]
     real: NDArray[np.float32]
     imaginary: NDArray[np.float32]
-    waves: NDArray[np.float32]
+    forth: NDArray[np.float32]
+    back: NDArray[np.float32]
+    places: NDArray[np.intp]
     shape: tuple[int, int]
     shift: int
 
@@ -101,16 +108,30 @@ class ShiftTemplates:
         cropped -= cropped.mean(axis=(1, 2), keepdims=True)
         length = np.sqrt(np.square(cropped).sum(axis=(1, 2)))
         cropped *= np.where(flat, 0, 1 / np.where(flat, 1, length))[:, None, None]
-        # Never n less than the width: what a template is moved out of, it may not reach around into.
-        half = _rounded(width, 2 * match_kernel.LANES) // 2
+        # n is no less than the width, or what is moved out of the image would come in at its other side.
+        half = _rounded(width, 2 * LANES) // 2
         angle = np.outer(np.arange(2 * half), (np.arange(half) + 0.5) * np.pi / half)
         waves = np.stack([np.cos(angle), np.sin(angle)])
-        rows = _rounded(height - 2 * shift, match_kernel.ROWS)
-        spectra = np.zeros((2, len(cropped), rows, half))
+        spectra = np.zeros((2, len(cropped), _rounded(cropped.shape[1], shift_kernel.ROWS), half))
         for part, wave in zip(spectra, waves, strict=True):
-            part[:, : height - 2 * shift] = cropped @ wave[shift : width - shift]
-        real, imaginary = _grouped(spectra.astype(np.float32))
-        return cls(cropped.astype(np.float32), real, imaginary, waves.astype(np.float32), ready.shape, shift)
+            part[:, : cropped.shape[1]] = cropped @ wave[shift : width - shift]
+        real, imaginary = _grouped(spectra).reshape(*spectra.shape[:2], half // LANES, -1)
+        forth = waves[:, :half].copy()
+        # The sine's first row is zero: in its place the middle pixel is taken, which meets no cosine.
+        forth[1, 0] = waves[1, half]
+        side = 2 * shift + 1
+        places = np.array(list(np.ndindex(side, side)))
+        return cls(
+            cropped.astype(np.float32),
+            real,
+            imaginary,
+            _grouped(forth),
+            # A real signal's other half of frequencies is the conjugate: each of these counts twice.
+            _grouped(waves[:, : shift + 1] / half),
+            places[np.argsort(np.square(places - shift).sum(axis=1), kind="stable")],
+            ready.shape,
+            shift,
+        )
 
 
 def ncc(images: NDArray[Any], templates: NDArray[Any] | Templates) -> NDArray[np.float32]:
@@ -188,38 +209,28 @@ def ncc_shift(
     ready = templates
     images = _stack(images, "images")
     _same_size(images, ready.shape)
-    images = np.ascontiguousarray(images)
-    side, half = 2 * shift + 1, ready.waves.shape[2]
-    order = np.array(sorted(np.ndindex(side, side), key=lambda place: _distance(place, shift)))
-    cosine, sine = ready.waves
-    # The sine's first row is zero: in its place the middle pixel is taken, which meets no cosine.
-    meets = np.concatenate([sine[half : half + 1], sine[1:half]])
-    forward = [_grouped(wave).reshape(-1, half, match_kernel.LANES) for wave in (cosine[:half], meets)]
-    # A real signal's other half of frequencies is the conjugate: each of these counts twice.
-    back = _grouped(ready.waves[:, : shift + 1] / np.float32(half))
-    back = back.reshape(*back.shape[:2], shift + 1, match_kernel.LANES)
-    prepared = (ready.crops, ready.real, ready.imaginary, (back[0], back[1]))
-
+    side, half = 2 * shift + 1, ready.forth.shape[2]
     scores = np.empty((len(images), len(ready.crops)), np.float32)
     best = np.empty(scores.shape, np.intp)
     # Rows beyond the image stay zero: the loops take more of them than there are.
-    rows = ready.real.shape[2] // match_kernel.LANES + _rounded(side, match_kernel.STEPS)
+    rows = ready.real.shape[2] // LANES + _rounded(side, shift_kernel.STEPS)
     chunk = max(1, _CACHE // (2 * rows * half * scores.itemsize))
     folded = np.zeros((2, min(chunk, len(images)), rows, half), np.float32)
     inverse = np.empty((folded.shape[1], side, side))
     for start in range(0, len(images), chunk):
-        part = images[start : start + chunk]
-        into = slice(0, len(part))
-        match_kernel.fold(part, ready.crops.shape[1:], folded[0, into], folded[1, into], inverse[into])
+        part = np.ascontiguousarray(images[start : start + chunk])
+        even, odd, lengths = folded[0, : len(part)], folded[1, : len(part)], inverse[: len(part)]
+        shift_kernel.fold(part, ready.crops.shape[1:], even, odd, lengths)
         # One product per image, so that BLAS rounds alike whatever else is in the batch.
-        real, imaginary = (
-            np.matmul(one[into, None], wave).reshape(len(part), len(wave), -1)
-            for one, wave in zip(folded, forward, strict=True)
+        spectra = tuple(
+            np.matmul(one[:, None], waves).reshape(len(part), len(waves), -1)
+            for one, waves in zip((even, odd), ready.forth, strict=True)
         )
+        prepared = (ready.crops, ready.real, ready.imaginary, tuple(ready.back))
         result = (scores[start : start + chunk], best[start : start + chunk])
-        match_kernel.best(part, (real, imaginary), inverse[into], prepared, order, result)
+        shift_kernel.best(part, spectra, lengths, prepared, ready.places, result)
     np.clip(scores, -1, 1, out=scores)
-    translation = (order - shift).astype(np.int32)[best]
+    translation = (ready.places - shift).astype(np.int32)[best]
     return scores, translation[..., 0], translation[..., 1]
 
 
@@ -227,15 +238,10 @@ def _rounded(count: int, multiple: int) -> int:
     return -(-count // multiple) * multiple
 
 
-def _grouped(spectra: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Put groups of frequencies before the rows: (..., rows, n / 2) to (..., groups, rows * LANES)."""
-    *count, rows, half = spectra.shape
-    groups = spectra.reshape(*count, rows, half // match_kernel.LANES, match_kernel.LANES).swapaxes(-2, -3)
-    return np.ascontiguousarray(groups).reshape(*count, -1, rows * match_kernel.LANES)
-
-
-def _distance(place: tuple[int, ...], shift: int) -> int:
-    return sum((at - shift) ** 2 for at in place)
+def _grouped(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Put groups of frequencies before the rows: (..., rows, n / 2) to (..., groups, rows, LANES)."""
+    groups = values.reshape(*values.shape[:-1], values.shape[-1] // LANES, LANES).swapaxes(-2, -3)
+    return np.ascontiguousarray(groups, np.float32)
 
 
 def _stack(images: NDArray[Any], name: str) -> NDArray[Any]:

@@ -1,10 +1,4 @@
-"""The compiled loops of normalised cross-correlation: normalised rows, their products, and shifted products.
-
-Rows of pixels are transformed with frequencies of half an odd number of cycles, ``exp(-2i pi (k + 1/2) x / n)``:
-none of them is real alone, so n real pixels are n / 2 complex numbers, all of one weight. What reaches around
-the edge changes its sign; no translation that is asked for does. Along columns nothing is transformed: few
-translations are wanted, and their products are sums over rows.
-"""
+"""The compiled loops of normalised cross-correlation without shift: rows and their products."""
 
 from typing import Any
 
@@ -12,27 +6,21 @@ import numpy as np
 
 from dice_core.compiled import compiled
 
-LANES = 32  # frequencies side by side: constant, or the loops over rows would not vectorise
-ROWS = 8  # rows of a template per pass over the sums: what is added in registers before they are stored
-STEPS = 3  # translations down per pass: what the template's rows are read for once
 _TILE = 4  # images by templates multiplied at a time: their 16 sums stay in registers
-_BLOCK = 256  # pixels multiplied at a time: few enough to be added in float32, and to stay in the nearest cache
-_FLAT = 1e-13  # window energy, relative to its image's, that rounding of sums can leave of a flat window
-_FAINT = 0.01  # window energy, relative to its image's, below which float32 transforms are not exact enough
-_EQUAL = 1e-6  # what rounding of float32 can put between equal scores
+_BLOCK = 256  # pixels multiplied at a time: few enough to add in float32; they stay in the nearest cache
 
-# Nothing is assumed finite. Sums along a row may be reordered, or they would not vectorise; the order is that of
-# the compiled code, the same for every image and template.
-_compiled = compiled(fastmath={"contract"})
+# Sums may be reordered, or they would not vectorise; the order is that of the compiled code, the same for
+# every image and template. Nothing is assumed finite.
 _reordered = compiled(fastmath={"contract", "reassoc"})
 
 
 @_reordered
-def _mean(pixels: Any) -> Any:
+def mean_of(pixels: Any) -> Any:
+    """Average in float64, exact where all pixels are equal."""
     total = np.float64(0)
     for pixel in pixels:
         total += np.float64(pixel)
-    # A sum of equal float32 values is exact in float64, hence so is a flat image's mean.
+    # So is the sum of equal float32 values.
     return total / len(pixels)
 
 
@@ -45,11 +33,11 @@ def normalise(images: Any, again: Any, rows: Any) -> None:
     """
     for index in range(len(images)):
         pixels, row = images[index], rows[index]
-        mean = np.float32(_mean(pixels))
+        mean = np.float32(mean_of(pixels))
         for at in range(len(row)):
             row[at] = np.float32(pixels[at]) - mean
         if again:
-            mean = np.float32(_mean(row))
+            mean = np.float32(mean_of(row))
             for at in range(len(row)):
                 row[at] -= mean
         energy = np.float64(0)
@@ -114,211 +102,3 @@ def products(rows: Any, columns: Any, result: Any) -> None:
             for first in range(0, count, _TILE):
                 _tile(rows, columns, first, second, span, sums)
     result[:] = sums[:count, :others]
-
-
-@_compiled
-def _add(pixels: Any, pivot: Any, sign: Any, sums: Any, squares: Any) -> None:
-    for column in range(len(sums)):
-        value = np.float64(pixels[column]) - pivot
-        sums[column] += sign * value
-        squares[column] += sign * value * value
-
-
-@_reordered
-def _total(values: Any) -> Any:
-    total = np.float64(0)
-    for value in values:
-        total += value
-    return total
-
-
-@_compiled
-def _windows(image: Any, pivot: Any, crop: Any, inverse: Any) -> None:
-    """Write 1 / length of every window after its mean is removed, marked as `fold` says."""
-    down, across = inverse.shape
-    height, width = crop
-    sums, squares = np.zeros(image.shape[1]), np.zeros(image.shape[1])
-    for row in range(height):
-        _add(image[row], pivot, 1.0, sums, squares)
-    # What the windows share is the most of it; the rows and columns that they do not are added and taken away.
-    for dy in range(down):
-        if dy:
-            _add(image[dy + height - 1], pivot, 1.0, sums, squares)
-            _add(image[dy - 1], pivot, -1.0, sums, squares)
-        total, square = _total(sums[:width]), _total(squares[:width])
-        for dx in range(across):
-            if dx:
-                total += sums[dx + width - 1] - sums[dx - 1]
-                square += squares[dx + width - 1] - squares[dx - 1]
-            inverse[dy, dx] = square - total * total / (height * width)
-    whole = _total(squares)
-    for row in range(down - 1):
-        squares[:] = 0
-        _add(image[row], pivot, 1.0, sums, squares)
-        whole += _total(squares)
-    for dy in range(down):
-        for dx in range(across):
-            energy = inverse[dy, dx]
-            if energy <= _FLAT * whole:
-                inverse[dy, dx] = 0
-            else:
-                inverse[dy, dx] = (-1 if energy < _FAINT * whole else 1) / np.sqrt(energy)
-
-
-@_compiled
-def _split(centred: Any, cosines: Any, sines: Any) -> None:
-    """Write what of a row meets cosines, which change their sign at the middle, and what meets sines."""
-    half = len(cosines)
-    cosines[0], sines[0] = centred[0], centred[half]
-    forth, back = centred[1:half], centred[: half : -1]
-    for at in range(half - 1):
-        cosines[at + 1] = forth[at] - back[at]
-        sines[at + 1] = forth[at] + back[at]
-
-
-@_compiled
-def _centre(pixels: Any, mean: Any, centred: Any) -> None:
-    for at in range(len(pixels)):
-        centred[at] = np.float64(pixels[at]) - mean
-
-
-@_compiled
-def fold(images: Any, crop: Any, even: Any, odd: Any, inverse: Any) -> None:
-    """Write what the row transform takes of each centred image, and what its windows are divided by.
-
-    Parameters
-    ----------
-    images : (N, H, W)
-    crop : (height, width) of a window
-    even, odd : float32 (N, at least H, n / 2)
-        What meets cosines and sines. Rows beyond H are left alone.
-    inverse : float64 (N, H - height + 1, W - width + 1)
-        1 / length of each window after its mean is removed; 0 where it is flat, negative where it is too faint
-        beside its image for float32, NaN where the image is not finite.
-    """
-    centred = np.zeros(2 * even.shape[2], np.float32)
-    for index in range(len(images)):
-        image = images[index]
-        mean = _mean(image.ravel())
-        # A whole number as pivot keeps the sums of uint8 exact, so a flat window is exactly flat.
-        _windows(image, np.rint(mean), crop, inverse[index])
-        for row in range(len(image)):
-            _centre(image[row], mean, centred)
-            _split(centred, even[index, row], odd[index, row])
-
-
-@_compiled
-def _correlate(image: Any, template: Any, real: Any, imaginary: Any) -> None:
-    """Sum over rows the image's spectrum times the conjugate of the template's, for every translation down.
-
-    Both come with the sines as they are, not negated as a transform has them. A pass adds the products of
-    `ROWS` rows for `STEPS` translations in registers; as a function of its own it would spend as long again
-    on counting references to its arrays.
-    """
-    (spectrum, others), (conjugate, negated) = image, template
-    real[:], imaginary[:] = 0, 0
-    for group in range(len(real)):
-        for row in range(0, conjugate.shape[1] // LANES, ROWS):
-            c, d = conjugate[group, row * LANES :], negated[group, row * LANES :]
-            for dy in range(0, real.shape[1] // LANES, STEPS):
-                a, b = spectrum[group, (row + dy) * LANES :], others[group, (row + dy) * LANES :]
-                r, i = real[group, dy * LANES :], imaginary[group, dy * LANES :]
-                for k in range(LANES):
-                    r0, r1, r2 = r[k], r[LANES + k], r[2 * LANES + k]
-                    i0, i1, i2 = i[k], i[LANES + k], i[2 * LANES + k]
-                    for one in range(ROWS):
-                        at, below, last = one * LANES + k, (one + 1) * LANES + k, (one + 2) * LANES + k
-                        r0 += a[at] * c[at]
-                        r0 += b[at] * d[at]
-                        i0 += a[at] * d[at]
-                        i0 -= b[at] * c[at]
-                        r1 += a[below] * c[at]
-                        r1 += b[below] * d[at]
-                        i1 += a[below] * d[at]
-                        i1 -= b[below] * c[at]
-                        r2 += a[last] * c[at]
-                        r2 += b[last] * d[at]
-                        i2 += a[last] * d[at]
-                        i2 -= b[last] * c[at]
-                    r[k], r[LANES + k], r[2 * LANES + k] = r0, r1, r2
-                    i[k], i[LANES + k], i[2 * LANES + k] = i0, i1, i2
-
-
-@_reordered
-def _back(real: Any, imaginary: Any, waves: Any, inverse: Any, similarity: Any) -> None:
-    """Take the sums from frequencies back to translations across, and divide by the windows' lengths."""
-    cosine, sine = waves
-    shift = cosine.shape[1] - 1
-    for dy in range(2 * shift + 1):
-        for dx in range(shift + 1):
-            even = odd = np.float32(0)
-            for group in range(len(real)):
-                for k in range(LANES):
-                    even += real[group, dy, k] * cosine[group, dx, k]
-                    odd += imaginary[group, dy, k] * sine[group, dx, k]
-            similarity[dy, shift + dx] = (even - odd) * inverse[dy, shift + dx]
-            similarity[dy, shift - dx] = (even + odd) * inverse[dy, shift - dx]
-
-
-@_reordered
-def _direct(image: Any, template: Any, dy: Any, dx: Any) -> Any:
-    """The product of one window, its mean removed, with the template."""
-    height, width = template.shape
-    mean = np.float64(0)
-    for row in range(height):
-        mean += _mean(image[dy + row, dx : dx + width])
-    mean /= height
-    total = np.float64(0)
-    for row in range(height):
-        pixels, weights = image[dy + row, dx : dx + width], template[row]
-        for at in range(width):
-            total += (np.float64(pixels[at]) - mean) * np.float64(weights[at])
-    return total
-
-
-@_compiled
-def _place(similarity: Any, order: Any) -> Any:
-    """The greatest similarity, and the first place in order that is as good; the first place if it is NaN."""
-    most = similarity[order[0, 0], order[0, 1]]
-    for value in similarity.flat:
-        most = max(most, value)
-    for place in range(len(order)):
-        if similarity[order[place, 0], order[place, 1]] >= most - _EQUAL:
-            return most, place
-    return np.nan, 0
-
-
-@_compiled
-def best(images: Any, spectra: Any, inverse: Any, templates: Any, order: Any, result: Any) -> None:
-    """Write the score of each template at its best place in each image, and which place of `order` that is.
-
-    Parameters
-    ----------
-    images : (N, H, W)
-    spectra : pair of float32 (N, groups, rows * LANES)
-        Real and imaginary part of the transformed rows, by group of frequencies.
-    inverse : float64 (N, S, S)
-        As `fold` writes it, for S = 2 * shift + 1 translations along each axis.
-    templates : tuple
-        The cropped templates (F, height, width), the parts of their spectra (F, groups, rows * LANES), and the
-        waves, a pair of (groups, shift + 1, LANES), that take frequencies back to translations across.
-    order : integers (S * S, 2)
-        Translations, the smallest first.
-    result : pair of float32 and integers (N, F)
-    """
-    (a, b), (crops, c, d, waves), (scores, which) = spectra, templates, result
-    side = inverse.shape[1]
-    groups, steps = a.shape[1], -(-side // STEPS) * STEPS
-    sums = np.empty((2, groups, steps * LANES), np.float32)
-    by_step = sums.reshape((2, groups, steps, LANES))
-    similarity = np.empty((side, side))
-    for number in range(len(crops)):
-        for index in range(len(images)):
-            _correlate((a[index], b[index]), (c[number], d[number]), sums[0], sums[1])
-            _back(by_step[0], by_step[1], waves, inverse[index], similarity)
-            for dy in range(side):
-                for dx in range(side):
-                    if inverse[index, dy, dx] < 0:
-                        product = _direct(images[index], crops[number], dy, dx)
-                        similarity[dy, dx] = -inverse[index, dy, dx] * product
-            scores[index, number], which[index, number] = _place(similarity, order)
