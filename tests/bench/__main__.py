@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Callable, Mapping
 
-from tests.bench import ablation, cluster, decode, memory, pipeline, quality, read, transfer
+from tests.bench import ablation, cluster, decode, memory, ncc, pipeline, quality, read, transfer
 from tests.bench.report import Report
 
 BENCHMARKS: Mapping[str, Callable[..., Report]] = {
@@ -12,6 +12,7 @@ BENCHMARKS: Mapping[str, Callable[..., Report]] = {
     "cluster": cluster.run,
     "decode": decode.run,
     "memory": memory.run,
+    "ncc": ncc.run,
     "pipeline": pipeline.run,
     "quality": quality.run,
     "read": read.run,
