@@ -11,7 +11,7 @@ from dice_core.shift_kernel import LANES
 
 _CHUNK = 32
 """Images normalised and multiplied at a time."""
-_CACHE = 2**20
+_CACHE = 2**19
 """Bytes of spectra at a time: what stays in the second-level cache while templates pass by."""
 
 
@@ -58,11 +58,12 @@ class ShiftTemplates:
     ----------
     crops : float32 array (F, H - 2 * shift, W - 2 * shift)
         Zero mean and unit length; all zero where the cropped template is flat.
-    real, imaginary : float32 arrays (F, groups, rows * LANES)
-        The rows' spectra, by group of frequencies; rows and n are rounded up to what the loops take.
+    spectra : float32 array (3, F, groups, rows * LANES)
+        The rows' spectra by group of frequencies, as three real products take them; rows and n are rounded up
+        to what the loops take.
     forth : float32 array (2, groups, n / 2, LANES)
         Cosines and sines that take an image's folded rows to frequencies.
-    back : float32 array (2, groups, shift + 1, LANES)
+    back : float32 array (2, shift + 1, n / 2)
         Those that take frequencies back to translations across.
     places : integers ((2 * shift + 1) ** 2, 2)
         Translations down and right, counted from the farthest up and left; the smallest first.
@@ -73,8 +74,7 @@ class ShiftTemplates:
     """
 
     crops: NDArray[np.float32]
-    real: NDArray[np.float32]
-    imaginary: NDArray[np.float32]
+    spectra: NDArray[np.float32]
     forth: NDArray[np.float32]
     back: NDArray[np.float32]
     places: NDArray[np.intp]
@@ -112,10 +112,10 @@ class ShiftTemplates:
         half = _rounded(width, 2 * LANES) // 2
         angle = np.outer(np.arange(2 * half), (np.arange(half) + 0.5) * np.pi / half)
         waves = np.stack([np.cos(angle), np.sin(angle)])
-        spectra = np.zeros((2, len(cropped), _rounded(cropped.shape[1], shift_kernel.ROWS), half))
-        for part, wave in zip(spectra, waves, strict=True):
+        even, odd = np.zeros((2, len(cropped), _rounded(cropped.shape[1], shift_kernel.ROWS), half))
+        for part, wave in zip((even, odd), waves, strict=True):
             part[:, : cropped.shape[1]] = cropped @ wave[shift : width - shift]
-        real, imaginary = _grouped(spectra).reshape(*spectra.shape[:2], half // LANES, -1)
+        spectra = _grouped(np.stack([even, odd - even, even + odd]))
         forth = waves[:, :half].copy()
         # The sine's first row is zero: in its place the middle pixel is taken, which meets no cosine.
         forth[1, 0] = waves[1, half]
@@ -123,11 +123,10 @@ class ShiftTemplates:
         places = np.array(list(np.ndindex(side, side)))
         return cls(
             cropped.astype(np.float32),
-            real,
-            imaginary,
+            spectra.reshape(*spectra.shape[:3], -1),
             _grouped(forth),
             # A real signal's other half of frequencies is the conjugate: each of these counts twice.
-            _grouped(waves[:, : shift + 1] / half),
+            (waves[:, : shift + 1] / half).astype(np.float32),
             places[np.argsort(np.square(places - shift).sum(axis=1), kind="stable")],
             ready.shape,
             shift,
@@ -213,8 +212,8 @@ def ncc_shift(
     scores = np.empty((len(images), len(ready.crops)), np.float32)
     best = np.empty(scores.shape, np.intp)
     # Rows beyond the image stay zero: the loops take more of them than there are.
-    rows = ready.real.shape[2] // LANES + _rounded(side, shift_kernel.STEPS)
-    chunk = max(1, _CACHE // (2 * rows * half * scores.itemsize))
+    rows = ready.spectra.shape[3] // LANES + _rounded(side, shift_kernel.STEPS)
+    chunk = max(1, _CACHE // (3 * rows * half * scores.itemsize))
     folded = np.zeros((2, min(chunk, len(images)), rows, half), np.float32)
     inverse = np.empty((folded.shape[1], side, side))
     for start in range(0, len(images), chunk):
@@ -222,11 +221,12 @@ def ncc_shift(
         even, odd, lengths = folded[0, : len(part)], folded[1, : len(part)], inverse[: len(part)]
         shift_kernel.fold(part, ready.crops.shape[1:], even, odd, lengths)
         # One product per image, so that BLAS rounds alike whatever else is in the batch.
-        spectra = tuple(
+        real, imaginary = (
             np.matmul(one[:, None], waves).reshape(len(part), len(waves), -1)
             for one, waves in zip((even, odd), ready.forth, strict=True)
         )
-        prepared = (ready.crops, ready.real, ready.imaginary, tuple(ready.back))
+        spectra = (real + imaginary, imaginary, real)
+        prepared = (ready.crops, tuple(ready.spectra), tuple(ready.back))
         result = (scores[start : start + chunk], best[start : start + chunk])
         shift_kernel.best(part, spectra, lengths, prepared, ready.places, result)
     np.clip(scores, -1, 1, out=scores)

@@ -118,54 +118,66 @@ def fold(images: Any, crop: Any, even: Any, odd: Any, inverse: Any) -> None:
 
 
 @_compiled
-def _correlate(image: Any, template: Any, real: Any, imaginary: Any) -> None:
+def _correlate(image: Any, template: Any, sums: Any) -> None:
     """Sum over rows the image's spectrum times the conjugate of the template's, for every translation down.
 
-    Both come with the sines as they are, not negated as a transform has them. A pass adds the products of
-    `ROWS` rows for `STEPS` translations in registers; as a function of its own it would spend as long again
-    on counting references to its arrays.
+    A complex product is three real ones, of what `best` is given of both. A pass adds those of `ROWS` rows for
+    `STEPS` translations in registers; as a function of its own it would spend as long again on counting
+    references to its arrays.
     """
-    (spectrum, others), (conjugate, negated) = image, template
-    real[:], imaginary[:] = 0, 0
-    for group in range(len(real)):
-        for row in range(0, conjugate.shape[1] // LANES, ROWS):
-            c, d = conjugate[group, row * LANES :], negated[group, row * LANES :]
-            for dy in range(0, real.shape[1] // LANES, STEPS):
-                a, b = spectrum[group, (row + dy) * LANES :], others[group, (row + dy) * LANES :]
-                r, i = real[group, dy * LANES :], imaginary[group, dy * LANES :]
+    (a, b, c), (d, e, f), (x, y, z) = image, template, sums
+    x[:], y[:], z[:] = 0, 0, 0
+    for group in range(len(x)):
+        for row in range(0, d.shape[1] // LANES, ROWS):
+            one, two, three = d[group, row * LANES :], e[group, row * LANES :], f[group, row * LANES :]
+            for dy in range(0, x.shape[1] // LANES, STEPS):
+                u, v = a[group, (row + dy) * LANES :], b[group, (row + dy) * LANES :]
+                w, p = c[group, (row + dy) * LANES :], x[group, dy * LANES :]
+                q, r = y[group, dy * LANES :], z[group, dy * LANES :]
                 for k in range(LANES):
+                    p0, p1, p2 = p[k], p[LANES + k], p[2 * LANES + k]
+                    q0, q1, q2 = q[k], q[LANES + k], q[2 * LANES + k]
                     r0, r1, r2 = r[k], r[LANES + k], r[2 * LANES + k]
-                    i0, i1, i2 = i[k], i[LANES + k], i[2 * LANES + k]
-                    for one in range(ROWS):
-                        at, below, last = one * LANES + k, (one + 1) * LANES + k, (one + 2) * LANES + k
-                        r0 += a[at] * c[at]
-                        r0 += b[at] * d[at]
-                        i0 += a[at] * d[at]
-                        i0 -= b[at] * c[at]
-                        r1 += a[below] * c[at]
-                        r1 += b[below] * d[at]
-                        i1 += a[below] * d[at]
-                        i1 -= b[below] * c[at]
-                        r2 += a[last] * c[at]
-                        r2 += b[last] * d[at]
-                        i2 += a[last] * d[at]
-                        i2 -= b[last] * c[at]
+                    for step in range(ROWS):
+                        at, below, last = step * LANES + k, (step + 1) * LANES + k, (step + 2) * LANES + k
+                        p0 += u[at] * one[at]
+                        q0 += v[at] * two[at]
+                        r0 += w[at] * three[at]
+                        p1 += u[below] * one[at]
+                        q1 += v[below] * two[at]
+                        r1 += w[below] * three[at]
+                        p2 += u[last] * one[at]
+                        q2 += v[last] * two[at]
+                        r2 += w[last] * three[at]
+                    p[k], p[LANES + k], p[2 * LANES + k] = p0, p1, p2
+                    q[k], q[LANES + k], q[2 * LANES + k] = q0, q1, q2
                     r[k], r[LANES + k], r[2 * LANES + k] = r0, r1, r2
-                    i[k], i[LANES + k], i[2 * LANES + k] = i0, i1, i2
+
+
+@_compiled
+def _gather(sums: Any, real: Any, imaginary: Any) -> None:
+    """Make complex numbers of the three sums, one translation down after the other."""
+    x, y, z = sums
+    for group in range(len(x)):
+        first = group * LANES
+        for dy in range(len(real)):
+            p, q, r = x[group, dy * LANES :], y[group, dy * LANES :], z[group, dy * LANES :]
+            even, odd = real[dy, first:], imaginary[dy, first:]
+            for k in range(LANES):
+                even[k], odd[k] = p[k] + q[k], r[k] - p[k]
 
 
 @_reordered
 def _back(real: Any, imaginary: Any, waves: Any, inverse: Any, similarity: Any) -> None:
     """Take the sums from frequencies back to translations across, and divide by the windows' lengths."""
     cosine, sine = waves
-    shift = cosine.shape[1] - 1
-    for dy in range(2 * shift + 1):
+    shift = len(cosine) - 1
+    for dy in range(len(real)):
         for dx in range(shift + 1):
             even = odd = np.float32(0)
-            for group in range(len(real)):
-                for k in range(LANES):
-                    even += real[group, dy, k] * cosine[group, dx, k]
-                    odd += imaginary[group, dy, k] * sine[group, dx, k]
+            for k in range(real.shape[1]):
+                even += real[dy, k] * cosine[dx, k]
+                odd += imaginary[dy, k] * sine[dx, k]
             similarity[dy, shift + dx] = (even - odd) * inverse[dy, shift + dx]
             similarity[dy, shift - dx] = (even + odd) * inverse[dy, shift - dx]
 
@@ -205,27 +217,33 @@ def best(images: Any, spectra: Any, inverse: Any, templates: Any, order: Any, re
     Parameters
     ----------
     images : (N, H, W)
-    spectra : pair of float32 (N, groups, rows * LANES)
-        Real and imaginary part of the transformed rows, by group of frequencies.
+    spectra : three of float32 (N, groups, rows * LANES)
+        What is made of the transformed rows, by group of frequencies: their cosines' and sines' sums added, the
+        sines' alone, the cosines' alone.
     inverse : float64 (N, S, S)
         As `fold` writes it, for S = 2 * shift + 1 translations along each axis.
     templates : tuple
-        The cropped templates (F, height, width), the parts of their spectra (F, groups, rows * LANES), and
-        the waves, a pair of (groups, shift + 1, LANES), that take frequencies back to translations across.
+        The cropped templates (F, height, width), what is made of their spectra, three of (F, groups,
+        rows * LANES): the cosines' sums alone, those less the sines' with the sign changed, both added; and the
+        waves, a pair of (shift + 1, n / 2), that take frequencies back to translations across.
     order : integers (S * S, 2)
         Translations, the smallest first.
     result : pair of float32 and integers (N, F)
     """
-    (a, b), (crops, c, d, waves), (scores, which) = spectra, templates, result
-    side = inverse.shape[1]
-    groups, steps = a.shape[1], -(-side // STEPS) * STEPS
-    sums = np.empty((2, groups, steps * LANES), np.float32)
-    by_step = sums.reshape((2, groups, steps, LANES))
+    (a, b, c), (crops, (d, e, f), waves), (scores, which) = spectra, templates, result
+    side, groups = inverse.shape[1], a.shape[1]
+    sums = np.empty((3, groups, -(-side // STEPS) * STEPS * LANES), np.float32)
+    x, y, z = sums[0], sums[1], sums[2]
+    real, imaginary = (
+        np.empty((side, groups * LANES), np.float32),
+        np.empty((side, groups * LANES), np.float32),
+    )
     similarity = np.empty((side, side))
     for number in range(len(crops)):
         for index in range(len(images)):
-            _correlate((a[index], b[index]), (c[number], d[number]), sums[0], sums[1])
-            _back(by_step[0], by_step[1], waves, inverse[index], similarity)
+            _correlate((a[index], b[index], c[index]), (d[number], e[number], f[number]), (x, y, z))
+            _gather((x, y, z), real, imaginary)
+            _back(real, imaginary, waves, inverse[index], similarity)
             for dy in range(side):
                 for dx in range(side):
                     if inverse[index, dy, dx] < 0:

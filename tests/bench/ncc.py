@@ -49,8 +49,9 @@ def run(*, tiny: bool) -> Report:
         products = _products(images, _dice(counts[-1], seed=2), rounds)
         limits = [_limit(name, timing) for name, timing in products.items()]
     about = (
-        f"Synthetic dice of 128 px, one thread, ours in batches of {batch} with the templates made ready before; "
-        f"one item is one image with one template. Scores asserted within {TOLERANCE:g} of scikit-image's before."
+        f"Synthetic dice of 128 px, one thread, ours in batches of {batch} with templates made ready before; "
+        "one item is one image with one template. "
+        f"Scores asserted within {TOLERANCE:g} of scikit-image's before."
     )
     figures = {"ncc": rows, "against scikit-image": errors, "limits of the machine": limits}
     return Report("ncc", about, figures, ratios)
