@@ -58,7 +58,7 @@ class ShiftTemplates:
     ----------
     crops : float32 array (F, H - 2 * shift, W - 2 * shift)
         Zero mean and unit length; all zero where the cropped template is flat.
-    spectra : float32 array (3, F, groups, rows * LANES)
+    spectra : float32 array (F, groups, rows * 3 * LANES)
         The rows' spectra by group of frequencies, as three real products take them; rows and n are rounded up
         to what the loops take.
     forth : float32 array (2, groups, n / 2, LANES)
@@ -115,7 +115,7 @@ class ShiftTemplates:
         even, odd = np.zeros((2, len(cropped), _rounded(cropped.shape[1], shift_kernel.ROWS), half))
         for part, wave in zip((even, odd), waves, strict=True):
             part[:, : cropped.shape[1]] = cropped @ wave[shift : width - shift]
-        spectra = _grouped(np.stack([even, odd - even, even + odd]))
+        spectra = np.stack([_grouped(part) for part in (even, odd - even, even + odd)], axis=-2)
         forth = waves[:, :half].copy()
         # The sine's first row is zero: in its place the middle pixel is taken, which meets no cosine.
         forth[1, 0] = waves[1, half]
@@ -123,7 +123,7 @@ class ShiftTemplates:
         places = np.array(list(np.ndindex(side, side)))
         return cls(
             cropped.astype(np.float32),
-            spectra.reshape(*spectra.shape[:3], -1),
+            spectra.reshape(*spectra.shape[:2], spectra.shape[2] * 3 * LANES),
             _grouped(forth),
             # A real signal's other half of frequencies is the conjugate: each of these counts twice.
             (waves[:, : shift + 1] / half).astype(np.float32),
@@ -212,7 +212,7 @@ def ncc_shift(
     scores = np.empty((len(images), len(ready.crops)), np.float32)
     best = np.empty(scores.shape, np.intp)
     # Rows beyond the image stay zero: the loops take more of them than there are.
-    rows = ready.spectra.shape[3] // LANES + _rounded(side, shift_kernel.STEPS)
+    rows = ready.spectra.shape[2] // (3 * LANES) + _rounded(side, shift_kernel.STEPS)
     chunk = max(1, _CACHE // (3 * rows * half * scores.itemsize))
     folded = np.zeros((2, min(chunk, len(images)), rows, half), np.float32)
     inverse = np.empty((folded.shape[1], side, side))
@@ -222,11 +222,12 @@ def ncc_shift(
         shift_kernel.fold(part, ready.crops.shape[1:], even, odd, lengths)
         # One product per image, so that BLAS rounds alike whatever else is in the batch.
         real, imaginary = (
-            np.matmul(one[:, None], waves).reshape(len(part), len(waves), -1)
-            for one, waves in zip((even, odd), ready.forth, strict=True)
+            np.matmul(one[:, None], waves) for one, waves in zip((even, odd), ready.forth, strict=True)
         )
-        spectra = (real + imaginary, imaginary, real)
-        prepared = (ready.crops, tuple(ready.spectra), tuple(ready.back))
+        spectra = np.empty((*real.shape[:3], 3, LANES), np.float32)
+        shift_kernel.interleave(real, imaginary, spectra)
+        spectra = spectra.reshape(*spectra.shape[:2], -1)
+        prepared = (ready.crops, ready.spectra, tuple(ready.back))
         result = (scores[start : start + chunk], best[start : start + chunk])
         shift_kernel.best(part, spectra, lengths, prepared, ready.places, result)
     np.clip(scores, -1, 1, out=scores)

@@ -15,6 +15,7 @@ from dice_core.match_kernel import mean_of
 
 LANES = 32  # frequencies side by side: constant, or the loops over rows would not vectorise
 ROWS = 8  # rows of a template whose products are added in registers before the sums are stored
+_STRIDE = 3 * LANES  # of rows: a complex product is three real ones
 STEPS = 3  # translations down that each of them is read for
 _FLAT = 1e-13  # window energy, relative to its image's, that rounding of sums can leave of a flat window
 _FAINT = 0.01  # window energy, relative to its image's, below which float32 transforms are not exact enough
@@ -110,6 +111,8 @@ def fold(images: Any, crop: Any, even: Any, odd: Any, inverse: Any) -> None:
     for index in range(len(images)):
         image = images[index]
         mean = mean_of(image.ravel())
+        if not np.isfinite(mean):
+            mean = np.nan
         # A whole number as pivot keeps the sums of uint8 exact, so a flat window is exactly flat.
         _windows(image, np.rint(mean), crop, inverse[index])
         for row in range(len(image)):
@@ -118,53 +121,70 @@ def fold(images: Any, crop: Any, even: Any, odd: Any, inverse: Any) -> None:
 
 
 @_compiled
+def interleave(real: Any, imaginary: Any, spectra: Any) -> None:
+    """Write (..., 3, LANES) of what three real products take of an image: its parts added, and each."""
+    for index in np.ndindex(real.shape[:3]):
+        one, other, planes = real[index], imaginary[index], spectra[index]
+        for k in range(LANES):
+            planes[0, k], planes[1, k], planes[2, k] = one[k] + other[k], other[k], one[k]
+
+
+@_compiled
 def _correlate(image: Any, template: Any, sums: Any) -> None:
     """Sum over rows the image's spectrum times the conjugate of the template's, for every translation down.
 
-    A complex product is three real ones, of what `best` is given of both. A pass adds those of `ROWS` rows for
-    `STEPS` translations in registers; as a function of its own it would spend as long again on counting
-    references to its arrays.
+    A pass adds the products of `ROWS` rows for `STEPS` translations in registers. It is no function of its
+    own, and image, template and sums are one array each: a third of the time would go into counting
+    references and into checks that they do not overlap.
     """
-    (a, b, c), (d, e, f), (x, y, z) = image, template, sums
-    x[:], y[:], z[:] = 0, 0, 0
-    for group in range(len(x)):
-        for row in range(0, d.shape[1] // LANES, ROWS):
-            one, two, three = d[group, row * LANES :], e[group, row * LANES :], f[group, row * LANES :]
-            for dy in range(0, x.shape[1] // LANES, STEPS):
-                u, v = a[group, (row + dy) * LANES :], b[group, (row + dy) * LANES :]
-                w, p = c[group, (row + dy) * LANES :], x[group, dy * LANES :]
-                q, r = y[group, dy * LANES :], z[group, dy * LANES :]
+    sums[:] = 0
+    for group in range(len(sums)):
+        for row in range(0, template.shape[1] // _STRIDE, ROWS):
+            t = template[group, row * _STRIDE :]
+            for dy in range(0, sums.shape[1] // _STRIDE, STEPS):
+                i, s = image[group, (row + dy) * _STRIDE :], sums[group, dy * _STRIDE :]
                 for k in range(LANES):
-                    p0, p1, p2 = p[k], p[LANES + k], p[2 * LANES + k]
-                    q0, q1, q2 = q[k], q[LANES + k], q[2 * LANES + k]
-                    r0, r1, r2 = r[k], r[LANES + k], r[2 * LANES + k]
+                    p0, q0, r0 = s[k], s[LANES + k], s[2 * LANES + k]
+                    p1, q1, r1 = s[_STRIDE + k], s[_STRIDE + LANES + k], s[_STRIDE + 2 * LANES + k]
+                    p2, q2, r2 = (
+                        s[2 * _STRIDE + k],
+                        s[2 * _STRIDE + LANES + k],
+                        s[2 * _STRIDE + 2 * LANES + k],
+                    )
                     for step in range(ROWS):
-                        at, below, last = step * LANES + k, (step + 1) * LANES + k, (step + 2) * LANES + k
-                        p0 += u[at] * one[at]
-                        q0 += v[at] * two[at]
-                        r0 += w[at] * three[at]
-                        p1 += u[below] * one[at]
-                        q1 += v[below] * two[at]
-                        r1 += w[below] * three[at]
-                        p2 += u[last] * one[at]
-                        q2 += v[last] * two[at]
-                        r2 += w[last] * three[at]
-                    p[k], p[LANES + k], p[2 * LANES + k] = p0, p1, p2
-                    q[k], q[LANES + k], q[2 * LANES + k] = q0, q1, q2
-                    r[k], r[LANES + k], r[2 * LANES + k] = r0, r1, r2
+                        at, below, last = (
+                            step * _STRIDE + k,
+                            (step + 1) * _STRIDE + k,
+                            (step + 2) * _STRIDE + k,
+                        )
+                        a, b, c = t[at], t[at + LANES], t[at + 2 * LANES]
+                        p0 += i[at] * a
+                        q0 += i[at + LANES] * b
+                        r0 += i[at + 2 * LANES] * c
+                        p1 += i[below] * a
+                        q1 += i[below + LANES] * b
+                        r1 += i[below + 2 * LANES] * c
+                        p2 += i[last] * a
+                        q2 += i[last + LANES] * b
+                        r2 += i[last + 2 * LANES] * c
+                    s[k], s[LANES + k], s[2 * LANES + k] = p0, q0, r0
+                    s[_STRIDE + k], s[_STRIDE + LANES + k], s[_STRIDE + 2 * LANES + k] = p1, q1, r1
+                    s[2 * _STRIDE + k], s[2 * _STRIDE + LANES + k], s[2 * _STRIDE + 2 * LANES + k] = (
+                        p2,
+                        q2,
+                        r2,
+                    )
 
 
 @_compiled
 def _gather(sums: Any, real: Any, imaginary: Any) -> None:
     """Make complex numbers of the three sums, one translation down after the other."""
-    x, y, z = sums
-    for group in range(len(x)):
-        first = group * LANES
+    for group in range(len(sums)):
         for dy in range(len(real)):
-            p, q, r = x[group, dy * LANES :], y[group, dy * LANES :], z[group, dy * LANES :]
-            even, odd = real[dy, first:], imaginary[dy, first:]
+            three = sums[group, dy * _STRIDE :]
+            even, odd = real[dy, group * LANES :], imaginary[dy, group * LANES :]
             for k in range(LANES):
-                even[k], odd[k] = p[k] + q[k], r[k] - p[k]
+                even[k], odd[k] = three[k] + three[LANES + k], three[2 * LANES + k] - three[k]
 
 
 @_reordered
@@ -217,23 +237,21 @@ def best(images: Any, spectra: Any, inverse: Any, templates: Any, order: Any, re
     Parameters
     ----------
     images : (N, H, W)
-    spectra : three of float32 (N, groups, rows * LANES)
-        What is made of the transformed rows, by group of frequencies: their cosines' and sines' sums added, the
-        sines' alone, the cosines' alone.
+    spectra : float32 (N, groups, rows * 3 * LANES)
+        The transformed rows, by group of frequencies, as `interleave` writes them.
     inverse : float64 (N, S, S)
         As `fold` writes it, for S = 2 * shift + 1 translations along each axis.
     templates : tuple
-        The cropped templates (F, height, width), what is made of their spectra, three of (F, groups,
-        rows * LANES): the cosines' sums alone, those less the sines' with the sign changed, both added; and the
-        waves, a pair of (shift + 1, n / 2), that take frequencies back to translations across.
+        The cropped templates (F, height, width); their spectra (F, groups, rows * 3 * LANES): the cosines'
+        part, the sines' less that, both added; and the waves, a pair of (shift + 1, n / 2), that take
+        frequencies back to translations across.
     order : integers (S * S, 2)
         Translations, the smallest first.
     result : pair of float32 and integers (N, F)
     """
-    (a, b, c), (crops, (d, e, f), waves), (scores, which) = spectra, templates, result
-    side, groups = inverse.shape[1], a.shape[1]
-    sums = np.empty((3, groups, -(-side // STEPS) * STEPS * LANES), np.float32)
-    x, y, z = sums[0], sums[1], sums[2]
+    (crops, prepared, waves), (scores, which) = templates, result
+    side, groups = inverse.shape[1], spectra.shape[1]
+    sums = np.empty((groups, -(-side // STEPS) * STEPS * _STRIDE), np.float32)
     real, imaginary = (
         np.empty((side, groups * LANES), np.float32),
         np.empty((side, groups * LANES), np.float32),
@@ -241,8 +259,8 @@ def best(images: Any, spectra: Any, inverse: Any, templates: Any, order: Any, re
     similarity = np.empty((side, side))
     for number in range(len(crops)):
         for index in range(len(images)):
-            _correlate((a[index], b[index], c[index]), (d[number], e[number], f[number]), (x, y, z))
-            _gather((x, y, z), real, imaginary)
+            _correlate(spectra[index], prepared[number], sums)
+            _gather(sums, real, imaginary)
             _back(real, imaginary, waves, inverse[index], similarity)
             for dy in range(side):
                 for dx in range(side):

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from skimage import data
 from skimage.feature import match_template
 
-from dice_core.match import Templates, ncc, ncc_shift
+from dice_core.match import ShiftTemplates, Templates, ncc, ncc_shift
 
 SIZES = [(128, 128), (11, 11), (20, 131), (37, 16)]
 
@@ -157,10 +157,14 @@ def test_a_score_does_not_depend_on_its_batch(count):
 def test_prepared_templates_score_the_same():
     images, templates = crops((32, 40), 3), crops((32, 40), 4, seed=1)
     np.testing.assert_array_equal(ncc(images, Templates.of(templates)), ncc(images, templates))
-    for prepared, raw in zip(
-        ncc_shift(images, Templates.of(templates), 3), ncc_shift(images, templates, 3), strict=True
+    raw = ncc_shift(images, templates, 3)
+    for prepared in (
+        Templates.of(templates),
+        ShiftTemplates.of(templates, 3),
+        ShiftTemplates.of(Templates.of(templates), 3),
     ):
-        np.testing.assert_array_equal(prepared, raw)
+        for one, other in zip(ncc_shift(images, prepared, 3), raw, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("shift", [0, 1, 4])
@@ -177,6 +181,97 @@ def test_shift_equals_scikit_image_on_real_photographs():
     images = photographs(3)
     scores, _, _ = ncc_shift(images, images[:2], 4)
     np.testing.assert_allclose(scores, plainly(images, images[:2], 4), rtol=0, atol=1e-5)
+
+
+@st.composite
+def cases(draw):
+    """Images and templates of any size and shift, from flat through nearly flat to noise."""
+    size = draw(st.tuples(st.integers(1, 40), st.integers(1, 70)))
+    shift = draw(st.integers(0, (min(size) - 1) // 2))
+    kind = draw(st.sampled_from([np.uint8, np.float32]))
+    levels = st.sampled_from([1, 2, 5, 256])
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    images, templates = (
+        np.stack([draw(st.integers(0, 255)) // level + rng.integers(0, level, size) for level in drawn])
+        for drawn in (draw(st.lists(levels, min_size=1, max_size=3)), draw(st.lists(levels, min_size=1)))
+    )
+    return images.clip(0, 255).astype(kind), templates.clip(0, 255).astype(np.uint8), shift
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=cases())
+def test_shift_equals_scikit_image_at_any_size(case):
+    images, templates, shift = case
+    scores, dy, dx = ncc_shift(images, templates, shift)
+    np.testing.assert_allclose(scores, plainly(images, templates, shift), rtol=0, atol=1e-5)
+    assert max(np.abs(dy).max(), np.abs(dx).max()) <= shift
+    np.testing.assert_allclose(ncc(images, templates), plainly(images, templates), rtol=0, atol=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(image=arrays(np.uint8, (13, 12)), template=pictures, shift=st.integers(0, 5))
+def test_shift_equals_scikit_image_where_few_pixels_vary(image, template, shift):
+    scores, _, _ = ncc_shift(image[None], template[None], shift)
+    np.testing.assert_allclose(scores, plainly(image[None], template[None], shift), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_faint_windows_inside_a_bright_frame_equal_scikit_image(kind):
+    # The frame is outside of most windows but has nearly all of the image's energy.
+    images = np.pad(noise((90, 90), 3) // 128, 3, constant_values=255).astype(kind)
+    templates = noise((96, 96), 3, seed=1)
+    templates[0] = images[1]
+    scores, dy, dx = ncc_shift(images, templates, 4)
+    np.testing.assert_allclose(scores, plainly(images, templates, 4), rtol=0, atol=1e-5)
+    assert (dy[1, 0], dx[1, 0]) == (0, 0)
+
+
+def places(images, templates, shift):
+    crop = slice(shift, -shift or None)
+    side = 2 * shift + 1
+    found = [
+        [match_template(image, template[crop, crop]).argmax() for template in templates] for image in images
+    ]
+    return np.stack(np.unravel_index(found, (side, side))) - shift
+
+
+def test_the_translation_is_where_scikit_image_finds_the_best_place():
+    images, templates = crops((60, 71), 4), crops((60, 71), 5, seed=1)
+    _, dy, dx = ncc_shift(images, templates, 6)
+    np.testing.assert_array_equal((dy, dx), places(images, templates, 6))
+
+
+def test_a_shifted_score_does_not_depend_on_its_batch():
+    images, templates = crops((64, 48), 70), crops((64, 48), 5, seed=1)
+    images[4, 3:-3, 3:-3] //= 200
+    together = ncc_shift(images, templates, 3)
+    for part in (slice(0, 1), slice(3, 9), slice(30, 67)):
+        for chosen in (slice(0, 5), slice(1, 2), slice(2, 5)):
+            alone = ncc_shift(images[part], ShiftTemplates.of(templates[chosen], 3), 3)
+            for one, other in zip(together, alone, strict=True):
+                np.testing.assert_array_equal(one[part, chosen], other)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_scores_nan_alone(bad):
+    images, templates = noise((20, 22), 3).astype(np.float32), noise((20, 22), 2, seed=1)
+    expected = ncc_shift(images, templates, 2)[0]
+    images[1, 0, 0] = bad
+    scores, dy, dx = ncc_shift(images, templates, 2)
+    assert np.isnan(scores[1]).all()
+    assert not dy[1].any()
+    assert not dx[1].any()
+    np.testing.assert_array_equal(scores[[0, 2]], expected[[0, 2]])
+    assert np.isnan(ncc(images, templates)[1]).all()
+
+
+def test_views_of_any_order_score_as_their_copies():
+    wide, templates = noise((30, 64), 6), noise((30, 32), 2, seed=1)
+    for images in (wide[::2, :, ::2], wide[:, ::-1, :32], np.asfortranarray(wide[..., :32])):
+        np.testing.assert_array_equal(ncc(images, templates), ncc(images.copy(), templates))
+        np.testing.assert_array_equal(
+            ncc_shift(images, templates, 2)[0], ncc_shift(images.copy(), templates, 2)[0]
+        )
 
 
 @settings(max_examples=25, deadline=None)
@@ -254,6 +349,8 @@ def test_no_images_no_scores():
     none = np.zeros((0, 12, 14), np.uint8)
     assert ncc(none, noise((12, 14), 3)).shape == (0, 3)
     assert [result.shape for result in ncc_shift(none, noise((12, 14), 3), 2)] == [(0, 3)] * 3
+    assert ncc(noise((12, 14), 3), none).shape == (3, 0)
+    assert [result.shape for result in ncc_shift(noise((12, 14), 3), none, 2)] == [(3, 0)] * 3
 
 
 @pytest.mark.parametrize(
@@ -270,6 +367,14 @@ def test_no_images_no_scores():
         (lambda: Templates.of(np.full((1, 3, 3), np.nan, np.float32)), "not finite"),
         (lambda: ncc_shift(noise((12, 14), 2), noise((12, 14), 2), 6), "shift 6 .* half of 12x14"),
         (lambda: ncc_shift(noise((12, 14), 2), noise((12, 14), 2), -1), "shift -1"),
+        (
+            lambda: ncc_shift(noise((12, 14), 2), ShiftTemplates.of(noise((12, 14), 2), 3), 2),
+            "made for a shift of 3, not 2",
+        ),
+        (
+            lambda: ncc_shift(noise((12, 14), 2), ShiftTemplates.of(noise((14, 12), 2), 2), 2),
+            "images of 12x14 do not match templates of 14x12",
+        ),
     ],
 )
 def test_refuses_what_it_cannot_match(call, message):
