@@ -217,7 +217,7 @@ def ncc_shift(
     folded = np.zeros((2, min(chunk, len(images)), rows, half), np.float32)
     inverse = np.empty((folded.shape[1], side, side))
     for start in range(0, len(images), chunk):
-        part = np.ascontiguousarray(images[start : start + chunk])
+        part = _plain(images[start : start + chunk])
         even, odd, lengths = folded[0, : len(part)], folded[1, : len(part)], inverse[: len(part)]
         shift_kernel.fold(part, ready.crops.shape[1:], even, odd, lengths)
         # One product per image, so that BLAS rounds alike whatever else is in the batch.
@@ -270,9 +270,14 @@ def _same_size(images: NDArray[Any], shape: tuple[int, int]) -> None:
         )
 
 
+def _plain(images: NDArray[Any]) -> NDArray[Any]:
+    """Contiguous and writable, or the kernels would be compiled once more for each other kind of array."""
+    return np.require(images, requirements=["C", "W"])
+
+
 def _normalised(images: NDArray[Any]) -> NDArray[np.float32]:
     """Images as float32 rows of zero mean and unit length, (N, H * W); a flat image as zeros."""
-    flat = np.ascontiguousarray(images).reshape(len(images), images.shape[1] * images.shape[2])
+    flat = _plain(images).reshape(len(images), images.shape[1] * images.shape[2])
     rows = np.empty(flat.shape, np.float32)
     match_kernel.normalise(flat, images.dtype != np.uint8, rows)
     return rows

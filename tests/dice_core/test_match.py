@@ -267,6 +267,7 @@ def test_what_is_not_finite_scores_nan_alone(bad):
 
 def test_views_of_any_order_score_as_their_copies():
     wide, templates = noise((30, 64), 6), noise((30, 32), 2, seed=1)
+    wide.flags.writeable = False
     for images in (wide[::2, :, ::2], wide[:, ::-1, :32], np.asfortranarray(wide[..., :32])):
         np.testing.assert_array_equal(ncc(images, templates), ncc(images.copy(), templates))
         np.testing.assert_array_equal(
