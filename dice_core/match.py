@@ -47,7 +47,8 @@ class Templates:
         templates = _stack(templates, "templates")
         if not np.isfinite(templates).all():
             raise ValueError("templates hold a value that is not finite")
-        return cls(_normalised(templates), templates.shape[1:])
+        count, height, width = templates.shape
+        return cls(_normalised(templates, np.empty((count, height * width), np.float32)), (height, width))
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,8 +160,10 @@ def ncc(images: NDArray[Any], templates: NDArray[Any] | Templates) -> NDArray[np
     """
     images, ready = _matched(images, templates)
     scores = np.empty((len(images), len(ready.matrix)), np.float32)
+    # Fresh memory costs as much as the scores: one buffer serves all.
+    buffer = np.empty((min(_CHUNK, len(images)), ready.matrix.shape[1]), np.float32)
     for start in range(0, len(images), _CHUNK):
-        rows = _normalised(images[start : start + _CHUNK])
+        rows = _normalised(images[start : start + _CHUNK], buffer)
         # BLAS would round a product of all images at once differently from batch to batch.
         match_kernel.products(rows, ready.matrix, scores[start : start + _CHUNK])
     return np.clip(scores, -1, 1, out=scores)
@@ -216,17 +219,18 @@ def ncc_shift(
     chunk = max(1, _CACHE // (3 * rows * half * scores.itemsize))
     folded = np.zeros((2, min(chunk, len(images)), rows, half), np.float32)
     inverse = np.empty((folded.shape[1], side, side))
+    shape = (folded.shape[1], half // LANES, rows)
+    buffers = [np.empty((*shape, *planes, LANES), np.float32) for planes in ((), (), (3,))]
     for start in range(0, len(images), chunk):
         part = _plain(images[start : start + chunk])
         even, odd, lengths = folded[0, : len(part)], folded[1, : len(part)], inverse[: len(part)]
         shift_kernel.fold(part, ready.crops.shape[1:], even, odd, lengths)
         # One product per image, so that BLAS rounds alike whatever else is in the batch.
-        real, imaginary = (
-            np.matmul(one[:, None], waves) for one, waves in zip((even, odd), ready.forth, strict=True)
-        )
-        spectra = np.empty((*real.shape[:3], 3, LANES), np.float32)
-        shift_kernel.interleave(real, imaginary, spectra)
-        spectra = spectra.reshape(*spectra.shape[:2], -1)
+        real, imaginary, planes = (buffer[: len(part)] for buffer in buffers)
+        np.matmul(even[:, None], ready.forth[0], out=real)
+        np.matmul(odd[:, None], ready.forth[1], out=imaginary)
+        shift_kernel.interleave(real, imaginary, planes)
+        spectra = planes.reshape(*planes.shape[:2], -1)
         prepared = (ready.crops, ready.spectra, tuple(ready.back))
         result = (scores[start : start + chunk], best[start : start + chunk])
         shift_kernel.best(part, spectra, lengths, prepared, ready.places, result)
@@ -275,9 +279,8 @@ def _plain(images: NDArray[Any]) -> NDArray[Any]:
     return np.require(images, requirements=["C", "W"])
 
 
-def _normalised(images: NDArray[Any]) -> NDArray[np.float32]:
+def _normalised(images: NDArray[Any], buffer: NDArray[np.float32]) -> NDArray[np.float32]:
     """Images as float32 rows of zero mean and unit length, (N, H * W); a flat image as zeros."""
-    flat = _plain(images).reshape(len(images), images.shape[1] * images.shape[2])
-    rows = np.empty(flat.shape, np.float32)
-    match_kernel.normalise(flat, images.dtype != np.uint8, rows)
+    rows = buffer[: len(images)]
+    match_kernel.normalise(_plain(images).reshape(rows.shape), images.dtype != np.uint8, rows)
     return rows
