@@ -235,8 +235,8 @@ def ncc_shift(
         result = (scores[start : start + chunk], best[start : start + chunk])
         shift_kernel.best(part, spectra, lengths, prepared, ready.places, result)
     np.clip(scores, -1, 1, out=scores)
-    translation = (ready.places - shift).astype(np.int32)[best]
-    return scores, translation[..., 0], translation[..., 1]
+    down, right = (ready.places - shift).astype(np.int32).T
+    return scores, down[best], right[best]
 
 
 def _rounded(count: int, multiple: int) -> int:
