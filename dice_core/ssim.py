@@ -26,9 +26,10 @@ Window = Literal["gaussian", "uniform"]
 
 _BORDER = {"gaussian": 5, "uniform": 3}
 _CHUNK = 16  # images whose maps are in memory where only their scores are wanted
+_FEWEST = 32 * 32  # windows whose mean evens out the errors of single precision; fewer are taken in double
 _FEW = 4  # images whose moments stay in the second cache while one template after another passes
 
-_Moments = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+_Moments = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,7 @@ class Reference:
     Attributes
     ----------
     images : float32 array (F, H, W)
-    moments : tuple of float32 arrays
+    moments : tuple of arrays, float32 or, of small images, float64
         What the compiled loops compare with: the images less the middle of their range (F, H, W), windowed
         means of those and half their windowed variances with a constant, both (F, H', W') where windows lie
         inside the image, and the middles (F,).
@@ -66,7 +67,7 @@ class Reference:
         """
         images = _stack(templates, "templates", window).astype(np.float32)
         moments = _room(len(images), images.shape[1:], window)
-        measure(images, _single(window), planes(np.float32, 2), moments)
+        measure(images, *_ready(moments, window), moments)
         return cls(images, moments, window)
 
 
@@ -117,8 +118,8 @@ def ssim_all(images: NDArray[Any], reference: Reference) -> NDArray[np.float32]:
     Returns
     -------
     float32 array (N, F)
-        As the mean of `ssim`, computed in single precision: of photographs right to 2e-6, of pictures of
-        nothing but hard edges between plain areas to 1e-5. A result depends on its two images alone.
+        As the mean of `ssim`, in single precision: of photographs right to 2e-6, of pictures of nothing but
+        hard edges between plain areas to 1e-5. A result depends on its two images alone, to the last bit.
 
     Raises
     ------
@@ -128,7 +129,7 @@ def ssim_all(images: NDArray[Any], reference: Reference) -> NDArray[np.float32]:
     images = _sized(images, reference)
     result = np.empty((len(images), len(reference.images)), np.float32)
     few = _room(_FEW, images.shape[1:], reference.window)
-    every(images, reference.moments, _single(reference.window), planes(np.float32, 2), few, result)
+    every(images, reference.moments, *_ready(few, reference.window), few, result)
     return result
 
 
@@ -158,7 +159,7 @@ def ssim_mean(
     which = _indices(which, len(images), len(reference.images))
     result = np.empty(len(images), np.float32)
     few = _room(1, images.shape[1:], reference.window)
-    assigned(images, reference.moments, which, _single(reference.window), planes(np.float32, 2), few, result)
+    assigned(images, reference.moments, which, *_ready(few, reference.window), few, result)
     return result
 
 
@@ -231,15 +232,19 @@ def ssim_pair_scores(
     return mean.astype(np.float32), lowest
 
 
-def _single(window: str) -> Kernel:
-    return kernel(window, np.float32)
-
-
 def _room(count: int, shape: tuple[int, ...], window: str) -> _Moments:
     """Make room for the moments of images of this height and width."""
     inside = tuple(side - 2 * _BORDER[window] for side in shape)
-    mean, spread = np.empty((count, *inside), np.float32), np.empty((count, *inside), np.float32)
-    return np.empty((count, *shape), np.float32), mean, spread, np.empty(count, np.float32)
+    precision = np.float32 if inside[0] * inside[1] >= _FEWEST else np.float64
+    sizes = (count, *shape), (count, *inside), (count, *inside), (count,)
+    centred, mean, spread, middle = (np.empty(size, precision) for size in sizes)
+    return centred, mean, spread, middle
+
+
+def _ready(moments: _Moments, window: str) -> tuple[Kernel, tuple[NDArray[Any], ...]]:
+    """Make a window and planes ready for moments of this precision."""
+    precision = moments[0].dtype.type
+    return kernel(window, precision), planes(precision, 2)
 
 
 def _paired(images: NDArray[Any], references: NDArray[Any], window: str) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -1,8 +1,8 @@
-"""The compiled loops of mean structural similarity, in single precision: every image against every reference.
+"""The compiled loops of mean structural similarity, in the precision of the moments they are given.
 
-Variances are small differences of large squares. Single precision bears that in a mean over an image because
-grey values are centred at 128 and plain areas, where errors would not cancel, are filtered without any: means
-of photographs are right to 1e-6. Single pixels are not, which is why maps have loops of their own.
+Variances are small differences of large squares. Single precision bears that in a mean over many windows:
+grey values are centred, and plain areas, where errors would not cancel, are filtered without any. Of single
+windows it is wrong by up to 1e-4, which is why maps have loops of their own.
 
 Of what the formula calls (co)variances half is held: it saves the loops a product.
 """

@@ -48,7 +48,7 @@ def run(*, tiny: bool) -> Report:
                 rows += told.rows
         alone = _as_scored(images, rounds)
     about = (
-        "Mean similarity of an image with a template, synthetic dice of 128x128, one thread: microseconds per "
+        "Mean similarity of an image with a template, synthetic dice of 128x128, one thread: microseconds a "
         f"pair, every candidate's error against scikit-image asserted below {LARGEST_ERROR:g} before."
     )
     return Report("ssim", about, {"pairs": rows, "as scored, per image": alone}, ratios)
@@ -69,7 +69,6 @@ def _compare(
     templates: npt.NDArray[np.uint8],
     window: Window,
     rounds: int,
-    note: str = "",
 ) -> _Told:
     """Time every candidate at one window and number of templates, after their errors were looked at."""
     reference = Reference.of(templates, window)
