@@ -18,18 +18,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_core.ssim_kernel import assigned, every, measure
+from dice_core.ssim_kernel import compare
 from dice_core.ssim_map import maps
-from dice_core.ssim_window import Kernel, kernel, planes
+from dice_core.ssim_moments import Moments
+from dice_core.ssim_window import BORDER, make_kernel, make_planes
 
 Window = Literal["gaussian", "uniform"]
 
-_BORDER = {"gaussian": 5, "uniform": 3}
 _CHUNK = 16  # images whose maps are in memory where only their scores are wanted
-_FEWEST = 32 * 32  # windows whose mean evens out the errors of single precision; fewer are taken in double
 _FEW = 4  # images whose moments stay in the second cache while one template after another passes
-
-_Moments = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +36,12 @@ class Reference:
     Attributes
     ----------
     images : float32 array (F, H, W)
-    moments : tuple of arrays, float32 or, of small images, float64
-        What the compiled loops compare with: the images less the middle of their range (F, H, W), windowed
-        means of those and half their windowed variances with a constant, both (F, H', W') where windows lie
-        inside the image, and the middles (F,).
+    moments : Moments
     window : {"gaussian", "uniform"}
     """
 
     images: NDArray[np.float32]
-    moments: _Moments
+    moments: Moments
     window: Window
 
     @classmethod
@@ -66,8 +60,8 @@ class Reference:
             If the templates are not such an array or smaller than the window, or the window is unknown.
         """
         images = _stack(templates, "templates", window).astype(np.float32)
-        moments = _room(len(images), images.shape[1:], window)
-        measure(images, *_ready(moments, window), moments)
+        moments = Moments.room(len(images), images.shape[1:], window)
+        moments.fill(images, *moments.tools(window))
         return cls(images, moments, window)
 
 
@@ -97,11 +91,11 @@ def ssim(
         the window is unknown.
     """
     images, references = _paired(images, references, window)
-    border = _BORDER[window]
+    border = BORDER[window]
     margins = ((0, 0), (border, border), (border, border))
     drawn = np.empty(images.shape, np.float32)
     mirrored = (np.pad(stack, margins, mode="symmetric") for stack in (images, references))
-    maps(*mirrored, kernel(window, np.float64), planes(np.float64, 4), np.empty(len(images)), drawn)
+    maps(*mirrored, make_kernel(window, np.float64), make_planes(np.float64, 4), np.empty(len(images)), drawn)
     inside = drawn[:, border:-border, border:-border]
     return np.array([one.mean(dtype=np.float64) for one in inside], np.float32), drawn
 
@@ -127,10 +121,8 @@ def ssim_all(images: NDArray[Any], reference: Reference) -> NDArray[np.float32]:
         As `ssim`.
     """
     images = _sized(images, reference)
-    result = np.empty((len(images), len(reference.images)), np.float32)
-    few = _room(_FEW, images.shape[1:], reference.window)
-    every(images, reference.moments, *_ready(few, reference.window), few, result)
-    return result
+    which = np.tile(np.arange(len(reference.images)), (len(images), 1))
+    return _means(images, reference, which)
 
 
 def ssim_mean(
@@ -157,10 +149,7 @@ def ssim_mean(
     """
     images = _sized(images, reference)
     which = _indices(which, len(images), len(reference.images))
-    result = np.empty(len(images), np.float32)
-    few = _room(1, images.shape[1:], reference.window)
-    assigned(images, reference.moments, which, *_ready(few, reference.window), few, result)
-    return result
+    return _means(images, reference, which[:, None])[:, 0]
 
 
 def ssim_map(
@@ -216,11 +205,11 @@ def ssim_pair_scores(
     if not 0 <= low <= 1:
         raise ValueError(f"low is {low}, not in [0, 1]")
     images, references = _paired(images, references, window)
-    border = _BORDER[window]
+    border = BORDER[window]
     count, (high, wide) = len(images), (side - 2 * border for side in images.shape[1:])
     rank = int(low * (high * wide - 1))
     mean, lowest = np.empty(count), np.empty(count, np.float32)
-    room, ready = planes(np.float64, 4), kernel(window, np.float64)
+    room, ready = make_planes(np.float64, 4), make_kernel(window, np.float64)
     drawn = np.empty((min(_CHUNK, count), high, wide), np.float32)
     for start in range(0, count, _CHUNK):
         part = slice(start, start + _CHUNK)
@@ -232,19 +221,17 @@ def ssim_pair_scores(
     return mean.astype(np.float32), lowest
 
 
-def _room(count: int, shape: tuple[int, ...], window: str) -> _Moments:
-    """Make room for the moments of images of this height and width."""
-    inside = tuple(side - 2 * _BORDER[window] for side in shape)
-    precision = np.float32 if inside[0] * inside[1] >= _FEWEST else np.float64
-    sizes = (count, *shape), (count, *inside), (count, *inside), (count,)
-    centred, mean, spread, middle = (np.empty(size, precision) for size in sizes)
-    return centred, mean, spread, middle
-
-
-def _ready(moments: _Moments, window: str) -> tuple[Kernel, tuple[NDArray[Any], ...]]:
-    """Make a window and planes ready for moments of this precision."""
-    precision = moments[0].dtype.type
-    return kernel(window, precision), planes(precision, 2)
+def _means(images: NDArray[Any], reference: Reference, which: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Compare image i with the references that ``which[i]`` lists, a few images at a time."""
+    result = np.empty(which.shape, np.float32)
+    room = Moments.room(min(_FEW, len(images)), images.shape[1:], reference.window)
+    kernel, planes = room.tools(reference.window)
+    for start in range(0, len(images), _FEW):
+        part = slice(start, start + _FEW)
+        few = Moments(*(values[: len(which[part])] for values in room))
+        few.fill(images[part], kernel, planes)
+        compare(tuple(few), tuple(reference.moments), which[part], kernel, planes, result[part])
+    return result
 
 
 def _paired(images: NDArray[Any], references: NDArray[Any], window: str) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -279,9 +266,9 @@ def _indices(which: NDArray[np.integer[Any]], images: int, references: int) -> N
 def _stack(images: NDArray[Any], name: str, window: str) -> NDArray[Any]:
     """Refuse what is not a stack of uint8 or float32 images that hold the window; make it contiguous."""
     images = np.ascontiguousarray(images)
-    if window not in _BORDER:
-        raise ValueError(f"window is {window!r}, not one of {', '.join(_BORDER)}")
-    side = 2 * _BORDER[window] + 1
+    if window not in BORDER:
+        raise ValueError(f"window is {window!r}, not one of {', '.join(BORDER)}")
+    side = 2 * BORDER[window] + 1
     if images.ndim != 3:  # noqa: PLR2004
         raise ValueError(f"{name} have shape {images.shape}, not (count, height, width)")
     if images.dtype not in (np.uint8, np.float32):

@@ -26,21 +26,21 @@ def _times(one: Any, other: Any) -> Any:
 
 
 @contracted
-def _centre(image: Any, centred: Any) -> Any:
-    """Subtract the middle of an image's range, as a whole number: squares of uint8 stay exact."""
-    least, most = image[0].copy(), image[0].copy()
-    for row in range(1, len(image)):
-        pixels = image[row]
-        for column in range(len(pixels)):
-            value = pixels[column]
-            least[column] = min(least[column], value)
-            most[column] = max(most[column], value)
-    middle = np.float32(np.rint((np.float64(least.min()) + np.float64(most.max())) / 2))
-    for row in range(len(image)):
-        pixels, moved = image[row], centred[row]
-        for column in range(len(moved)):
-            moved[column] = np.float32(pixels[column]) - middle
-    return middle
+def centre(images: Any, centred: Any, middle: Any) -> None:
+    """Subtract the middle of each image's range, as a whole number: squares of uint8 stay exact."""
+    for at in range(len(images)):
+        image = images[at]
+        least, most = image[0].copy(), image[0].copy()
+        for row in range(1, len(image)):
+            pixels = image[row]
+            for column in range(len(pixels)):
+                least[column] = min(least[column], pixels[column])
+                most[column] = max(most[column], pixels[column])
+        middle[at] = np.rint((np.float64(least.min()) + np.float64(most.max())) / 2)
+        for row in range(len(image)):
+            pixels, moved = image[row], centred[at, row]
+            for column in range(len(moved)):
+                moved[column] = pixels[column] - middle[at]
 
 
 @contracted
@@ -72,8 +72,7 @@ def _close_moments(
 
 
 @contracted
-def _measure(image: Any, kernel: Any, planes: Any, centred: Any, mean: Any, spread: Any) -> Any:
-    middle = _centre(image, centred)
+def _measure(centred: Any, kernel: Any, planes: Any, mean: Any, spread: Any) -> None:
     x, xx, between, u, uu = planes
     reach, (high, wide) = 2 * kernel[1], mean.shape
     for left in range(0, wide, STRIDE - reach):
@@ -87,7 +86,6 @@ def _measure(image: Any, kernel: Any, planes: Any, centred: Any, mean: Any, spre
                 average(xx, top - begin, kernel, width, between, uu)
                 rows = min(ROWS, end - top)
                 _close_moments(u, uu, kernel[2], top, left, rows, width, mean, spread)
-    return middle
 
 
 @contracted
@@ -129,40 +127,22 @@ def _compare(one: Any, other: Any, kernel: Any, planes: Any, sums: Any) -> Any:
 
 
 @contracted
-def measure(images: Any, kernel: Any, planes: Any, moments: Any) -> None:
-    """Write the moments of images: centred, windowed means, half the variances, and middles."""
+def measure(moments: Any, kernel: Any, planes: Any) -> None:
+    """Write the windowed means of centred images, and half their variances with half of a constant."""
+    centred, mean, spread, _ = moments
+    for at in range(len(centred)):
+        _measure(centred[at], kernel, planes, mean[at], spread[at])
+
+
+@contracted
+def compare(moments: Any, references: Any, which: Any, kernel: Any, planes: Any, result: Any) -> None:
+    """Write the mean similarity of image i with each of its references, those that ``which[i]`` lists."""
     centred, mean, spread, middle = moments
-    for at in range(len(images)):
-        middle[at] = _measure(images[at], kernel, planes, centred[at], mean[at], spread[at])
-
-
-@contracted
-def every(images: Any, references: Any, kernel: Any, planes: Any, few: Any, result: Any) -> None:
-    """Write the mean similarity of every image with every reference, a few images at a time."""
     others, means, spreads, middles = references
-    centred, mean, spread, middle = few
-    sums = np.empty(STRIDE, np.float32)
-    for start in range(0, len(images), len(centred)):
-        part = images[start : start + len(centred)]
-        measure(part, kernel, planes, few)
-        for which in range(len(others)):
-            other = others[which], means[which], spreads[which], middles[which]
-            for at in range(len(part)):
-                one = centred[at], mean[at], spread[at], middle[at]
-                result[start + at, which] = _compare(one, other, kernel, planes, sums)
-
-
-@contracted
-def assigned(
-    images: Any, references: Any, which: Any, kernel: Any, planes: Any, few: Any, result: Any
-) -> None:
-    """Write the mean similarity of every image with its own reference."""
-    others, means, spreads, middles = references
-    centred, mean, spread, middle = few
-    sums = np.empty(STRIDE, np.float32)
-    for at in range(len(images)):
-        own = which[at]
-        measure(images[at : at + 1], kernel, planes, few)
-        one = centred[0], mean[0], spread[0], middle[0]
-        other = others[own], means[own], spreads[own], middles[own]
-        result[at] = _compare(one, other, kernel, planes, sums)
+    sums = np.empty(STRIDE, spread.dtype)
+    for number in range(which.shape[1]):
+        for at in range(len(which)):
+            own = which[at, number]
+            one = centred[at], mean[at], spread[at], middle[at]
+            other = others[own], means[own], spreads[own], middles[own]
+            result[at, number] = _compare(one, other, kernel, planes, sums)

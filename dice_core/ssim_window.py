@@ -4,7 +4,7 @@ A plane holds rows of one strip of an image, `STRIDE` values apart. Windows lie 
 so that what is filtered is smaller than it by the window's diameter less one.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,26 +21,21 @@ contracted = compiled(fastmath={"contract"})
 index = np.uintp  # Without a sign: numba would look for negative indices in every turn of a loop.
 
 
-class Kernel(NamedTuple):
-    """A window, as the loops need it."""
-
-    weights: tuple[Any, ...]
-    """From the centre outwards, in the precision that is filtered in."""
-    radius: int
-    covariance: Any
-    """What makes the window's covariance the sample's, or 1."""
-    careful: bool
-    """Whether plain areas shall pass unchanged to the last bit, as they must in single precision."""
+Planes = tuple[NDArray[Any], ...]
+Kernel = tuple[tuple[Any, ...], int, Any, bool]
+"""A window, as the loops need it: weights from the centre outwards, the radius, what makes the window's
+covariance the sample's, or 1, and whether plain areas shall pass unchanged to the last bit, as they must in
+single precision. A plain tuple, because numba's cache holds types, whose classes may move."""
 
 
-def kernel(window: str, precision: type[np.floating[Any]]) -> Kernel:
+def make_kernel(window: str, precision: type[np.floating[Any]]) -> Kernel:
     """Make the window ready for planes of this precision."""
     weights, radius, covariance = _WINDOWS[window]
     told = tuple(precision(weight) for weight in weights)
-    return Kernel(told, radius, precision(covariance), careful=precision is np.float32)
+    return told, radius, precision(covariance), precision is np.float32
 
 
-def planes(precision: type[np.floating[Any]], count: int) -> tuple[NDArray[Any], ...]:
+def make_planes(precision: type[np.floating[Any]], count: int) -> Planes:
     """Make room for planes to filter, and for as many results of `ROWS` lines and one in between."""
     large = [np.zeros((SLAB + _WIDEST + ROWS) * STRIDE, precision) for _ in range(count)]
     return *large, *(np.empty(ROWS * STRIDE, precision) for _ in range(count + 1))
@@ -52,6 +47,8 @@ def _gaussian(sigma: float = 1.5) -> tuple[float, ...]:
 
 
 _WINDOWS = {"gaussian": (_gaussian(), 5, 1.0), "uniform": ((1 / 7,) * 6, 3, 49 / 48)}
+BORDER = {name: radius for name, (_, radius, _) in _WINDOWS.items()}
+"""Pixels along an image's edge where no window lies inside."""
 
 
 @contracted
