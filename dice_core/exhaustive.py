@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dice_core.match import Templates, ncc_shift
-from dice_core.ssim import Reference, ssim_map
+from dice_core.match import ShiftTemplates, ncc_shift
+from dice_core.ssim import Reference, ssim_all
 
 SHIFT = 4 / 128
 """Farthest translation along each axis that a template is searched at, as a share of the longer side."""
@@ -22,9 +22,8 @@ class Exhaustive:
     """
 
     def __init__(self, means: npt.NDArray[np.float32]) -> None:
-        self._templates = Templates.of(means)
+        self._templates = ShiftTemplates.of(means, round(SHIFT * max(means.shape[1:])))
         self._means = Reference.of(means)
-        self._shift = round(SHIFT * max(means.shape[1:]))
 
     def compare(self, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
         """Compare images, (N, H, W), with every template.
@@ -36,13 +35,10 @@ class Exhaustive:
             translation, shift_x and shift_y, pixels (right and down); ssim_faces, the mean structural
             similarity without translation. Both scores are -1..1.
         """
-        similarity, down, right = ncc_shift(images, self._templates, self._shift)
-        everyone = range(len(self._means.images))
-        which = (np.full(len(images), number) for number in everyone)
-        ssim = [ssim_map(images, self._means, own)[0] for own in which]
+        similarity, down, right = ncc_shift(images, self._templates, self._templates.shift)
         return {
             "ncc_shifted": similarity,
             "shift_x": right,
             "shift_y": down,
-            "ssim_faces": np.stack(ssim, axis=1),
+            "ssim_faces": ssim_all(images, self._means),
         }

@@ -17,7 +17,7 @@ from dice_core.region import Defect, locate
 from dice_core.register import Registration, reduce
 from dice_core.residual import evidence, rebuild
 from dice_core.rows import Verdict
-from dice_core.ssim import Reference, ssim_map, ssim_pair_scores
+from dice_core.ssim import Reference, ssim_mean, ssim_pair_scores
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
@@ -91,7 +91,7 @@ class Scorer:
             "face": np.array(self.faces)[which],
             "ncc": best,
             "ncc_margin": best - _runner_up(similarity),
-            "ssim": ssim_map(work, self._means, which)[0],
+            "ssim": ssim_mean(work, self._means, which),
         }
         columns |= self._residual_columns(work, which)
         bad = columns["defect_score"] >= self._thresholds[which]

@@ -13,16 +13,20 @@ structural similarity", IEEE Transactions on Image Processing 13 (2004), equatio
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_core.ssim_kernel import KERNELS, Kernel, similarity, statistics
+from dice_core.ssim_kernel import compare
+from dice_core.ssim_map import maps
+from dice_core.ssim_moments import Moments
+from dice_core.ssim_window import BORDER, make_kernel, make_planes
 
 Window = Literal["gaussian", "uniform"]
 
 _CHUNK = 16  # images whose maps are in memory where only their scores are wanted
+_FEW = 4  # images whose moments stay in the second cache while one template after another passes
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +36,12 @@ class Reference:
     Attributes
     ----------
     images : float32 array (F, H, W)
-    mean, square : float64 arrays (F, H, W)
-        The windowed means of the images and of their squares.
+    moments : Moments
     window : {"gaussian", "uniform"}
     """
 
     images: NDArray[np.float32]
-    mean: NDArray[np.float64]
-    square: NDArray[np.float64]
+    moments: Moments
     window: Window
 
     @classmethod
@@ -57,11 +59,10 @@ class Reference:
         ValueError
             If the templates are not such an array or smaller than the window, or the window is unknown.
         """
-        kernel = _kernel(window)
         images = _stack(templates, "templates", window).astype(np.float32)
-        mean, square = np.empty(images.shape), np.empty(images.shape)
-        statistics(images, kernel.weights, mean, square)
-        return cls(images, mean, square, window)
+        moments = Moments.room(len(images), images.shape[1:], window)
+        moments.fill(images, *moments.tools(window))
+        return cls(images, moments, window)
 
 
 def ssim(
@@ -89,21 +90,77 @@ def ssim(
         If the arrays are not of these shapes and types, differ in shape, or are smaller than the window; if
         the window is unknown.
     """
-    return _maps(_paired(images, references, window))
+    images, references = _paired(images, references, window)
+    border = BORDER[window]
+    margins = ((0, 0), (border, border), (border, border))
+    drawn = np.empty(images.shape, np.float32)
+    mirrored = (np.pad(stack, margins, mode="symmetric") for stack in (images, references))
+    maps(*mirrored, make_kernel(window, np.float64), make_planes(np.float64, 4), np.empty(len(images)), drawn)
+    inside = drawn[:, border:-border, border:-border]
+    return np.array([one.mean(dtype=np.float64) for one in inside], np.float32), drawn
 
 
-def ssim_map(
-    images: NDArray[Any], reference: Reference, which: NDArray[np.integer[Any]]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Compare image i with the reference image ``which[i]``.
+def ssim_all(images: NDArray[Any], reference: Reference) -> NDArray[np.float32]:
+    """Compare every image with every reference image, by the mean alone.
 
     Parameters
     ----------
     images : uint8 or float32 array (N, H, W)
         Grey values from 0 to 255.
     reference : Reference
+
+    Returns
+    -------
+    float32 array (N, F)
+        As the mean of `ssim`, in single precision: of photographs right to 2e-6, of pictures of nothing but
+        hard edges between plain areas to 1e-5. A result depends on its two images alone, to the last bit.
+
+    Raises
+    ------
+    ValueError
+        As `ssim`.
+    """
+    images = _sized(images, reference)
+    which = np.tile(np.arange(len(reference.images)), (len(images), 1))
+    return _means(images, reference, which)
+
+
+def ssim_mean(
+    images: NDArray[Any], reference: Reference, which: NDArray[np.integer[Any]]
+) -> NDArray[np.float32]:
+    """Compare image i with the reference image ``which[i]``, by the mean alone.
+
+    Parameters
+    ----------
+    images, reference
+        As `ssim_all`.
     which : integer array (N,)
         Indices into the reference, from 0.
+
+    Returns
+    -------
+    float32 array (N,)
+        What `ssim_all` would give for these pairs, to the last bit.
+
+    Raises
+    ------
+    ValueError
+        As `ssim`, or if an index has no reference image.
+    """
+    images = _sized(images, reference)
+    which = _indices(which, len(images), len(reference.images))
+    return _means(images, reference, which[:, None])[:, 0]
+
+
+def ssim_map(
+    images: NDArray[Any], reference: Reference, which: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Compare image i with the reference image ``which[i]``, pixel by pixel.
+
+    Parameters
+    ----------
+    images, reference, which
+        As `ssim_mean`.
 
     Returns
     -------
@@ -113,20 +170,22 @@ def ssim_map(
     Raises
     ------
     ValueError
-        As `ssim`, or if an index has no reference image.
+        As `ssim_mean`.
     """
-    return _maps(_assigned(images, reference, which))
+    images = _sized(images, reference)
+    which = _indices(which, len(images), len(reference.images))
+    return ssim(images, reference.images[which], reference.window)
 
 
-def ssim_scores(
-    images: NDArray[Any], reference: Reference, which: NDArray[np.integer[Any]], low: float = 0.01
+def ssim_pair_scores(
+    images: NDArray[Any], references: NDArray[Any], window: Window = "gaussian", low: float = 0.01
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Summarise what `ssim_map` would return, without its maps in memory.
+    """Summarise what `ssim` would return, without its maps in memory.
 
     Parameters
     ----------
-    images, reference, which
-        As `ssim_map`.
+    images, references, window
+        As `ssim`.
     low : float
         The fraction of the map's pixels that lies below the second result, in [0, 1].
 
@@ -141,110 +200,75 @@ def ssim_scores(
     Raises
     ------
     ValueError
-        As `ssim_map`, or if `low` is not a fraction.
-    """
-    return _scores(_assigned(images, reference, which), low)
-
-
-def ssim_pair_scores(
-    images: NDArray[Any], references: NDArray[Any], window: Window = "gaussian", low: float = 0.01
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Summarise what `ssim` would return, without its maps in memory.
-
-    Parameters
-    ----------
-    images, references, window
-        As `ssim`.
-    low : float
-        As `ssim_scores`.
-
-    Returns
-    -------
-    mean, lowest : float32 arrays (N,)
-        As `ssim_scores`.
-
-    Raises
-    ------
-    ValueError
         As `ssim`, or if `low` is not a fraction.
     """
-    return _scores(_paired(images, references, window), low)
+    if not 0 <= low <= 1:
+        raise ValueError(f"low is {low}, not in [0, 1]")
+    images, references = _paired(images, references, window)
+    border = BORDER[window]
+    count, (high, wide) = len(images), (side - 2 * border for side in images.shape[1:])
+    rank = int(low * (high * wide - 1))
+    mean, lowest = np.empty(count), np.empty(count, np.float32)
+    room, ready = make_planes(np.float64, 4), make_kernel(window, np.float64)
+    drawn = np.empty((min(_CHUNK, count), high, wide), np.float32)
+    for start in range(0, count, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        chunk = drawn[: len(mean[part])]
+        maps(images[part], references[part], ready, room, mean[part], chunk)
+        values = chunk.reshape(len(chunk), -1)
+        values.partition(rank, axis=1)
+        lowest[part] = values[:, rank]
+    return mean.astype(np.float32), lowest
 
 
-class _Comparison(NamedTuple):
-    """Checked arguments: images, the references' images and statistics, and which of them is each image's."""
+def _means(images: NDArray[Any], reference: Reference, which: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Compare image i with the references that ``which[i]`` lists, a few images at a time."""
+    result = np.empty(which.shape, np.float32)
+    room = Moments.room(min(_FEW, len(images)), images.shape[1:], reference.window)
+    kernel, planes = room.tools(reference.window)
+    for start in range(0, len(images), _FEW):
+        part = slice(start, start + _FEW)
+        few = Moments(*(values[: len(which[part])] for values in room))
+        few.fill(images[part], kernel, planes)
+        compare(tuple(few), tuple(reference.moments), which[part], kernel, planes, result[part])
+    return result
 
-    images: NDArray[Any]
-    reference: tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
-    which: NDArray[np.intp]
-    kernel: Kernel
 
-    def write(self, part: slice, mean: NDArray[np.float32], maps: NDArray[np.float32]) -> None:
-        similarity(self.images[part], self.reference, self.which[part], tuple(self.kernel), (mean, maps))
-
-
-def _paired(images: NDArray[Any], references: NDArray[Any], window: str) -> _Comparison:
+def _paired(images: NDArray[Any], references: NDArray[Any], window: str) -> tuple[NDArray[Any], NDArray[Any]]:
     images, references = _stack(images, "images", window), _stack(references, "references", window)
     if images.shape != references.shape:
         raise ValueError(f"images of shape {images.shape} do not pair with references of {references.shape}")
-    none = np.empty((0, 0, 0))
-    told = (references.astype(np.float32, copy=False), none, none)
-    return _Comparison(images, told, np.arange(len(images)), KERNELS[window])
+    return images.astype(np.float32, copy=False), references.astype(np.float32, copy=False)
 
 
-def _assigned(images: NDArray[Any], reference: Reference, which: NDArray[np.integer[Any]]) -> _Comparison:
-    images, which = _stack(images, "images", reference.window), np.asarray(which)
-    count, height, width = reference.images.shape
+def _sized(images: NDArray[Any], reference: Reference) -> NDArray[Any]:
+    images = _stack(images, "images", reference.window)
+    _, height, width = reference.images.shape
     if images.shape[1:] != (height, width):
         raise ValueError(
             f"images of {images.shape[1]}x{images.shape[2]} do not match references of {height}x{width}"
         )
-    if which.shape != images.shape[:1] or not np.issubdtype(which.dtype, np.integer):
+    return images
+
+
+def _indices(which: NDArray[np.integer[Any]], images: int, references: int) -> NDArray[np.intp]:
+    which = np.asarray(which)
+    if which.shape != (images,) or not np.issubdtype(which.dtype, np.integer):
         raise ValueError(
-            f"which is {which.dtype} of shape {which.shape}, not one integer for each of {len(images)} images"
+            f"which is {which.dtype} of shape {which.shape}, not one integer for each of {images} images"
         )
-    outside = which[(which < 0) | (which >= count)]
+    outside = which[(which < 0) | (which >= references)]
     if outside.size:
-        raise ValueError(f"which holds {outside[0]}, and there are {count} references")
-    told = (reference.images, reference.mean, reference.square)
-    return _Comparison(images, told, which.astype(np.intp), KERNELS[reference.window])
-
-
-def _maps(comparison: _Comparison) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    mean = np.empty(len(comparison.images), np.float32)
-    maps = np.empty(comparison.images.shape, np.float32)
-    comparison.write(slice(None), mean, maps)
-    return mean, maps
-
-
-def _scores(comparison: _Comparison, low: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Compare a few images at a time and keep the mean and the low rank of their maps."""
-    if not 0 <= low <= 1:
-        raise ValueError(f"low is {low}, not in [0, 1]")
-    count, height, width = comparison.images.shape
-    border = comparison.kernel.radius
-    rank = int(low * ((height - 2 * border) * (width - 2 * border) - 1))
-    mean, lowest = np.empty(count, np.float32), np.empty(count, np.float32)
-    maps = np.empty((min(_CHUNK, count), height, width), np.float32)
-    for start in range(0, count, _CHUNK):
-        part = slice(start, start + _CHUNK)
-        chunk = maps[: len(mean[part])]
-        comparison.write(part, mean[part], chunk)
-        inside = chunk[:, border:-border, border:-border].reshape(len(chunk), -1)
-        lowest[part] = np.partition(inside, rank, axis=1)[:, rank]
-    return mean, lowest
-
-
-def _kernel(window: str) -> Kernel:
-    if window not in KERNELS:
-        raise ValueError(f"window is {window!r}, not one of {', '.join(KERNELS)}")
-    return KERNELS[window]
+        raise ValueError(f"which holds {outside[0]}, and there are {references} references")
+    return which.astype(np.intp)
 
 
 def _stack(images: NDArray[Any], name: str, window: str) -> NDArray[Any]:
     """Refuse what is not a stack of uint8 or float32 images that hold the window; make it contiguous."""
     images = np.ascontiguousarray(images)
-    side = 2 * _kernel(window).radius + 1
+    if window not in BORDER:
+        raise ValueError(f"window is {window!r}, not one of {', '.join(BORDER)}")
+    side = 2 * BORDER[window] + 1
     if images.ndim != 3:  # noqa: PLR2004
         raise ValueError(f"{name} have shape {images.shape}, not (count, height, width)")
     if images.dtype not in (np.uint8, np.float32):

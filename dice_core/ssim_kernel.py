@@ -1,178 +1,148 @@
-"""The compiled loops of structural similarity: windowed means of images and what they say of each other."""
+"""The compiled loops of mean structural similarity, in the precision of the moments they are given.
 
-from typing import Any, NamedTuple
+Variances are small differences of large squares. Single precision bears that in a mean over many windows:
+grey values are centred, and plain areas, where errors would not cancel, are filtered without any. Of single
+windows it is wrong by up to 1e-4, which is why maps have loops of their own.
+
+Of what the formula calls (co)variances half is held: it saves the loops a product.
+"""
+
+from typing import Any
 
 import numpy as np
 
 from dice_core.compiled import compiled
+from dice_core.ssim_window import ROWS, SLAB, STRIDE, average, contracted, index, lay
 
-_REACH = 5  # the wider window's radius; the narrower one has weight zero beyond its own
-_STRIP = 128  # columns filtered at a time, so that the rows in use stay in the nearest cache
-_STRIDE = 144  # of their rows, margins included: constant, or the loops over taps would not vectorise
-_C1 = (0.01 * 255) ** 2
-_C2 = (0.03 * 255) ** 2
-
-
-class Kernel(NamedTuple):
-    """A window, as the loops need it."""
-
-    weights: tuple[float, ...]
-    """From the centre outwards, for distances 0 to `_REACH`."""
-    radius: int
-    covariance: float
-    """What makes the window's covariance the sample's, or 1."""
+_C1 = np.float32((0.01 * 255) ** 2 / 2)
+_C2 = np.float32((0.03 * 255) ** 2 / 2)
+_HALF = np.float32(0.5)
 
 
-def _gaussian(sigma: float = 1.5) -> tuple[float, ...]:
-    half = np.exp(-0.5 * np.square(np.arange(_REACH + 1) / sigma))
-    return tuple(float(weight) for weight in half / (2 * half.sum() - half[0]))
+@compiled()
+def _times(one: Any, other: Any) -> Any:
+    """Round the product, as that of pixels was before it was filtered: over plain areas the two are equal."""
+    return one * other
 
 
-KERNELS = {
-    "gaussian": Kernel(_gaussian(), radius=5, covariance=1.0),
-    "uniform": Kernel((1 / 7,) * 4 + (0.0, 0.0), radius=3, covariance=49 / 48),
-}
+@contracted
+def centre(images: Any, centred: Any, middle: Any) -> None:
+    """Subtract the middle of each image's range, as a whole number: squares of uint8 stay exact."""
+    for at in range(len(images)):
+        image = images[at]
+        least, most = image[0].copy(), image[0].copy()
+        for row in range(1, len(image)):
+            pixels = image[row]
+            for column in range(len(pixels)):
+                least[column] = min(least[column], pixels[column])
+                most[column] = max(most[column], pixels[column])
+        middle[at] = np.rint((np.float64(least.min()) + np.float64(most.max())) / 2)
+        for row in range(len(image)):
+            pixels, moved = image[row], centred[at, row]
+            for column in range(len(moved)):
+                moved[column] = pixels[column] - middle[at]
 
 
-# Of fast math only the fused multiply-add: nothing is assumed finite, no sum reordered. Filters are float64,
-# because variances are small differences of large squares: in float32, even with each image's mean removed
-# first, maps of photographs are wrong by up to 2e-4.
-_compiled = compiled(fastmath={"contract"})
+@contracted
+def _square(x: Any, rows: int, xx: Any) -> None:
+    for at in range(rows * STRIDE):
+        xx[at] = x[at] * x[at]
 
 
-@_compiled
-def _mirrored(index: int, length: int) -> int:
-    if index < 0:
-        return -1 - index
-    return index if index < length else 2 * length - 1 - index
+@contracted
+def _multiply(one: Any, other: Any, top: int, bottom: int, left: int, width: int, plane: Any) -> None:
+    first, begin = index(top), index(left)
+    for row in range(first, index(bottom)):
+        line = (row - first) * index(STRIDE)
+        for column in range(index(width)):
+            plane[line + column] = one[row, begin + column] * other[row, begin + column]
 
 
-@_compiled
-def _copy(pixels: Any, left: int, line: Any) -> None:
-    """Copy a row of the image, from `left` on, between margins that mirror the image's edges."""
-    middle, source = line[_REACH:-_REACH], pixels[left:]
-    for column in range(len(middle)):
-        middle[column] = source[column]
-    for margin in range(_REACH):
-        line[margin] = pixels[_mirrored(left + margin - _REACH, len(pixels))]
-        line[-1 - margin] = pixels[_mirrored(left + len(middle) + _REACH - 1 - margin, len(pixels))]
+@contracted
+def _close_moments(
+    x: Any, xx: Any, covariance: Any, top: int, left: int, rows: int, width: int, mean: Any, spread: Any
+) -> None:
+    half = covariance * _HALF
+    for row in range(index(rows)):
+        for column in range(index(width)):
+            at, down, right = row * index(STRIDE) + column, index(top) + row, index(left) + column
+            mean[down, right] = x[at]
+            # Half of the constant here, half from the other image.
+            spread[down, right] = half * (xx[at] - _times(x[at], x[at])) + _HALF * _C2
 
 
-@_compiled
-def _multiply(one: Any, other: Any, product: Any) -> None:
-    for column in range(len(one)):
-        product[column] = one[column] * other[column]
+@contracted
+def _measure(centred: Any, kernel: Any, planes: Any, mean: Any, spread: Any) -> None:
+    x, xx, between, u, uu = planes
+    reach, (high, wide) = 2 * kernel[1], mean.shape
+    for left in range(0, wide, STRIDE - reach):
+        width = min(STRIDE - reach, wide - left)
+        for begin in range(0, high, SLAB):
+            end = min(begin + SLAB, high)
+            lay(centred, begin, end + reach, left, width + reach, x)
+            _square(x, end + reach - begin, xx)
+            for top in range(begin, end, ROWS):
+                average(x, top - begin, kernel, width, between, u)
+                average(xx, top - begin, kernel, width, between, uu)
+                rows = min(ROWS, end - top)
+                _close_moments(u, uu, kernel[2], top, left, rows, width, mean, spread)
 
 
-@_compiled
-def _add(values: Any, sums: Any) -> None:
-    for column in range(len(sums)):
-        sums[column] += values[column]
+@contracted
+def _add_up(
+    xy: Any, one: Any, other: Any, covariance: Any, top: int, left: int, rows: int, width: int, sums: Any
+) -> None:
+    _, mean, spread, middle = one
+    _, beside, apart, other_middle = other
+    for row in range(index(rows)):
+        for column in range(index(width)):
+            down, right = index(top) + row, index(left) + column
+            m, n = mean[down, right], beside[down, right]
+            mn = _times(m, n)
+            joint = covariance * (xy[row * index(STRIDE) + column] - mn) + _C2
+            product = (m + middle) * (n + other_middle) + _C1
+            away = (m - n) + (middle - other_middle)
+            power = product + _HALF * away * away
+            sums[column] += product * joint / (power * (spread[down, right] + apart[down, right]))
 
 
-@_compiled
-def _tap(values: Any, at: int, step: int, weights: Any) -> Any:
-    return (
-        weights[0] * values[at + 5 * step]
-        + weights[1] * (values[at + 4 * step] + values[at + 6 * step])
-        + weights[2] * (values[at + 3 * step] + values[at + 7 * step])
-        + weights[3] * (values[at + 2 * step] + values[at + 8 * step])
-        + weights[4] * (values[at + step] + values[at + 9 * step])
-        + weights[5] * (values[at] + values[at + 10 * step])
-    )
+@contracted
+def _compare(one: Any, other: Any, kernel: Any, planes: Any, sums: Any) -> Any:
+    """Average the similarity of images whose moments are known: only their product is left to be filtered."""
+    xy, _, between, uv, _ = planes
+    reach, (high, wide) = 2 * kernel[1], one[1].shape
+    total = 0.0
+    for left in range(0, wide, STRIDE - reach):
+        width = min(STRIDE - reach, wide - left)
+        for begin in range(0, high, SLAB):
+            end = min(begin + SLAB, high)
+            _multiply(one[0], other[0], begin, end + reach, left, width + reach, xy)
+            sums[:] = 0
+            for top in range(begin, end, ROWS):
+                average(xy, top - begin, kernel, width, between, uv)
+                _add_up(uv, one, other, kernel[2], top, left, min(ROWS, end - top), width, sums)
+            for column in range(width):
+                total += sums[column]
+    return total / (high * wide)
 
 
-@_compiled
-def _across(line: Any, weights: Any, filtered: Any) -> None:
-    for column in range(len(filtered)):
-        filtered[column] = _tap(line, column, 1, weights)
+@contracted
+def measure(moments: Any, kernel: Any, planes: Any) -> None:
+    """Write the windowed means of centred images, and half their variances with half of a constant."""
+    centred, mean, spread, _ = moments
+    for at in range(len(centred)):
+        _measure(centred[at], kernel, planes, mean[at], spread[at])
 
 
-@_compiled
-def _down(plane: Any, weights: Any, filtered: Any) -> None:
-    for column in range(len(filtered)):
-        filtered[column] = _tap(plane, column, _STRIDE, weights)
-
-
-@_compiled
-def statistics(images: Any, weights: Any, mean: Any, square: Any) -> None:
-    """Filter images and their squares."""
-    count, height, whole = images.shape
-    size = (height + 2 * _REACH) * _STRIDE
-    u, uu = np.empty(size), np.empty(size)
-    x, xx = np.empty(_STRIDE), np.empty(_STRIDE)
-    for index in range(count):
-        for left in range(0, whole, _STRIP):
-            right = min(left + _STRIP, whole)
-            strip = right - left + 2 * _REACH
-            for row in range(height + 2 * _REACH):
-                begin, end = row * _STRIDE, row * _STRIDE + right - left
-                _copy(images[index, _mirrored(row - _REACH, height)], left, x[:strip])
-                _multiply(x[:strip], x[:strip], xx[:strip])
-                _across(x[:strip], weights, u[begin:end])
-                _across(xx[:strip], weights, uu[begin:end])
-            for row in range(height):
-                _down(u[row * _STRIDE :], weights, mean[index, row, left:right])
-                _down(uu[row * _STRIDE :], weights, square[index, row, left:right])
-
-
-@_compiled
-def _close(filtered: Any, other: Any, kernel: Any, similar: Any) -> None:
-    """Filter one row of a strip downwards and close the formula there."""
-    (u, uu, uv), (v, vv) = filtered, other
-    weights, _, covariance = kernel
-    for column in range(len(similar)):
-        mean, reference = _tap(u, column, _STRIDE, weights), v[column]
-        product, power = mean * reference, mean * mean + reference * reference
-        both = covariance * (_tap(uu, column, _STRIDE, weights) + vv[column] - power)
-        joint = covariance * (_tap(uv, column, _STRIDE, weights) - product)
-        # The differences are taken; what is left to do loses nothing in float32.
-        numerator = np.float32(2 * product + _C1) * np.float32(2 * joint + _C2)
-        similar[column] = numerator / (np.float32(power + _C1) * np.float32(both + _C2))
-
-
-@_compiled
-def similarity(images: Any, reference: Any, which: Any, kernel: Any, result: Any) -> None:
-    """Write the map of each image, and its mean without the border."""
-    count, height, whole = images.shape
-    others, means, squares = reference
-    paired = not means.size  # No statistics: filter those of the reference along with the image's.
-    weights, border, _ = kernel
-    mean, maps = result
-    size = (height + 2 * _REACH) * _STRIDE
-    u, uu, uv, v = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
-    x, y, xx, xy = np.empty(_STRIDE), np.empty(_STRIDE), np.empty(_STRIDE), np.empty(_STRIDE)
-    filtered, nothing, sums = np.empty(_STRIDE), np.zeros(_STRIDE), np.empty(whole)
-    for index in range(count):
-        own = which[index]
-        sums[:] = 0
-        for left in range(0, whole, _STRIP):
-            right = min(left + _STRIP, whole)
-            strip = right - left + 2 * _REACH
-            for row in range(height + 2 * _REACH):
-                begin, end = row * _STRIDE, row * _STRIDE + right - left
-                source = _mirrored(row - _REACH, height)
-                _copy(images[index, source], left, x[:strip])
-                _copy(others[own, source], left, y[:strip])
-                _multiply(x[:strip], y[:strip], xy[:strip])
-                _multiply(x[:strip], x[:strip], xx[:strip])
-                if paired:
-                    _across(y[:strip], weights, v[begin:end])
-                    _multiply(y[:strip], y[:strip], y[:strip])
-                    _add(y[:strip], xx[:strip])
-                _across(x[:strip], weights, u[begin:end])
-                _across(xx[:strip], weights, uu[begin:end])
-                _across(xy[:strip], weights, uv[begin:end])
-            for row in range(height):
-                begin = row * _STRIDE
-                if paired:
-                    _down(v[begin:], weights, filtered[: right - left])
-                    other = filtered[: right - left], nothing[: right - left]
-                else:
-                    other = means[own, row, left:right], squares[own, row, left:right]
-                similar = maps[index, row, left:right]
-                _close((u[begin:], uu[begin:], uv[begin:]), other, kernel, similar)
-                if border <= row < height - border:
-                    _add(similar, sums[left:right])
-        inside = sums[border : whole - border]
-        mean[index] = inside.sum() / (inside.size * (height - 2 * border))
+@contracted
+def compare(moments: Any, references: Any, which: Any, kernel: Any, planes: Any, result: Any) -> None:
+    """Write the mean similarity of image i with each of its references, those that ``which[i]`` lists."""
+    centred, mean, spread, middle = moments
+    others, means, spreads, middles = references
+    sums = np.empty(STRIDE, spread.dtype)
+    for number in range(which.shape[1]):
+        for at in range(len(which)):
+            own = which[at, number]
+            one = centred[at], mean[at], spread[at], middle[at]
+            other = others[own], means[own], spreads[own], middles[own]
+            result[at, number] = _compare(one, other, kernel, planes, sums)

@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Callable, Mapping
 
-from tests.bench import ablation, cluster, decode, memory, ncc, pipeline, quality, read, transfer
+from tests.bench import ablation, cluster, decode, memory, ncc, pipeline, quality, read, ssim, transfer
 from tests.bench.report import Report
 
 BENCHMARKS: Mapping[str, Callable[..., Report]] = {
@@ -16,6 +16,7 @@ BENCHMARKS: Mapping[str, Callable[..., Report]] = {
     "pipeline": pipeline.run,
     "quality": quality.run,
     "read": read.run,
+    "ssim": ssim.run,
     "transfer": transfer.run,
 }
 

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from skimage import data
 from skimage.metrics import structural_similarity
 
-from dice_core.ssim import Reference, ssim, ssim_map, ssim_pair_scores, ssim_scores
+from dice_core.ssim import Reference, ssim, ssim_all, ssim_map, ssim_mean, ssim_pair_scores
 
 WINDOWS = {
     "gaussian": {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False},
@@ -82,9 +82,14 @@ def assert_as_scikit_image(images, references, window):
         np.testing.assert_allclose(result, maps, rtol=0, atol=1e-5)
         np.testing.assert_allclose(mean, means, rtol=0, atol=1e-5)
         assert result.dtype == mean.dtype == np.float32
-    for mean, lowest in (ssim_pair_scores(images, references, window), ssim_scores(images, reference, which)):
-        np.testing.assert_allclose(mean, means, rtol=0, atol=1e-5)
-        np.testing.assert_allclose(lowest, low, rtol=0, atol=1e-5)
+    mean, lowest = ssim_pair_scores(images, references, window)
+    np.testing.assert_allclose(mean, means, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(lowest, low, rtol=0, atol=1e-5)
+    own = ssim_mean(images, reference, which)
+    np.testing.assert_allclose(own, means, rtol=0, atol=1e-5)
+    every = ssim_all(images, reference)
+    assert every.dtype == own.dtype == np.float32
+    np.testing.assert_array_equal(every[np.arange(len(images)), which], own)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -134,8 +139,6 @@ def test_low_is_the_rank_asked_for(low, window):
     inside = ssim(images, references, window)[1][:, border:-border, border:-border].reshape(3, -1)
     expected = np.sort(inside)[:, int(low * (inside.shape[1] - 1))]
     np.testing.assert_array_equal(ssim_pair_scores(images, references, window, low)[1], expected)
-    reference = Reference.of(references, window)
-    np.testing.assert_allclose(ssim_scores(images, reference, np.arange(3), low)[1], expected, atol=1e-6)
 
 
 pictures = arrays(np.uint8, st.tuples(st.integers(11, 20), st.integers(11, 20)))
@@ -154,6 +157,24 @@ def test_bounded_symmetric_and_one_for_itself(image, gain, name):
     np.testing.assert_allclose(
         ssim_map(images, Reference.of(images, name), np.zeros(1, int))[0], 1, atol=1e-6
     )
+
+
+stacks = st.tuples(st.integers(11, 20), st.integers(11, 20)).flatmap(
+    lambda size: st.tuples(*(arrays(np.uint8, (2, *size)),) * 2)
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    both=stacks, gain=st.floats(0.2, 1), times=st.sampled_from([1, 5]), name=st.sampled_from(list(WINDOWS))
+)
+def test_every_image_with_every_reference_equals_scikit_image(both, gain, times, name):
+    # A few windows are compared in double precision, many in single.
+    images, references = (np.tile(stack, (1, times, times)) for stack in both)
+    references = (references * gain).astype(np.float32)
+    expected = [[plainly(image, other, name)[0] for other in references] for image in images]
+    found = ssim_all(images, Reference.of(references, name))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 def test_lower_for_a_worse_image(window):
@@ -182,19 +203,30 @@ def test_a_result_does_not_depend_on_its_batch(window):
     together = [
         *ssim(images, references, window),
         *ssim_map(images, reference, every),
-        *ssim_scores(images, reference, every),
+        ssim_mean(images, reference, every),
+        ssim_all(images, reference),
         *ssim_pair_scores(images, references, window),
     ]
     for part in (slice(0, 1), slice(7, 9), slice(5, 38)):
         apart = [
             *ssim(images[part], references[part], window),
             *ssim_map(images[part], reference, every[part]),
-            *ssim_scores(images[part], reference, every[part]),
+            ssim_mean(images[part], reference, every[part]),
+            ssim_all(images[part], reference),
             *ssim_pair_scores(images[part], references[part], window),
         ]
         for whole, alone in zip(together, apart, strict=True):
             np.testing.assert_array_equal(whole[part], alone)
-    assert np.array_equal(together[2], together[4])
+
+
+@pytest.mark.parametrize("size", [(20, 21), (40, 150)])
+def test_a_result_does_not_depend_on_the_other_references(size, window):
+    images, references = crops(size, 5), crops(size, 9, seed=1)
+    together = ssim_all(images, Reference.of(references, window))
+    for part in (slice(0, 1), slice(3, 8)):
+        np.testing.assert_array_equal(
+            ssim_all(images, Reference.of(references[part], window)), together[:, part]
+        )
 
 
 def test_takes_float_read_only_and_strided_images():
@@ -211,7 +243,10 @@ def test_no_images_no_results():
     reference, which = Reference.of(noise((16, 16), 2)), np.zeros(0, int)
     assert [result.shape for result in ssim(none, none)] == [(0,), (0, 16, 16)]
     assert [result.shape for result in ssim_map(none, reference, which)] == [(0,), (0, 16, 16)]
-    assert [result.shape for result in ssim_scores(none, reference, which)] == [(0,), (0,)]
+    assert ssim_mean(none, reference, which).shape == (0,)
+    assert ssim_all(none, reference).shape == (0, 2)
+    assert ssim_all(noise((16, 16), 3), Reference.of(none)).shape == (3, 0)
+    assert [result.shape for result in ssim_pair_scores(none, none)] == [(0,), (0,)]
 
 
 @pytest.mark.parametrize(
@@ -233,8 +268,10 @@ def test_no_images_no_results():
         (lambda: against((20, 20), [0.0]), r"which is float64 of shape \(1,\)"),
         (lambda: against((20, 20), [3]), "which holds 3, and there are 3 references"),
         (lambda: against((20, 20), [-1]), "which holds -1"),
-        (lambda: against((20, 20), [0], low=1.5), r"low is 1.5, not in \[0, 1\]"),
-        (lambda: against((20, 20), [0], low=float("nan")), "low is nan"),
+        (lambda: ssim_all(noise((20, 21), 1), Reference.of(noise((20, 20), 3))), "20x21 do not match"),
+        (lambda: ssim_all(noise((20, 20), 1) / 2, Reference.of(noise((20, 20), 3))), "images are float64"),
+        (lambda: pair_scores(low=1.5), r"low is 1.5, not in \[0, 1\]"),
+        (lambda: pair_scores(low=float("nan")), "low is nan"),
     ],
 )
 def test_refuses_what_it_cannot_compare(call, message):
@@ -242,22 +279,26 @@ def test_refuses_what_it_cannot_compare(call, message):
         call()
 
 
-def against(size, which, low=0.01):
-    return ssim_scores(noise(size, 1), Reference.of(noise((20, 20), 3)), np.array(which), low)
+def against(size, which):
+    return ssim_mean(noise(size, 1), Reference.of(noise((20, 20), 3)), np.array(which))
+
+
+def pair_scores(low):
+    return ssim_pair_scores(noise((20, 20), 1), noise((20, 20), 1), low=low)
 
 
 def test_works_where_nothing_can_be_written(tmp_path):
     # A file where a folder would have to be made stops even root, as permissions would not.
     package = tmp_path / "site" / "dice_core"
     package.mkdir(parents=True)
-    for name in ("__init__", "compiled", "ssim", "ssim_kernel"):
+    for name in ("__init__", "compiled", "ssim", "ssim_kernel", "ssim_map", "ssim_moments", "ssim_window"):
         source = Path(sys.modules["dice_core.ssim"].__file__).with_name(f"{name}.py")
         (package / f"{name}.py").write_bytes(source.read_bytes())
     (package / "__pycache__").touch()
     nowhere = str(package / "__pycache__" / "cache")
     program = (
         "import numpy as np; from dice_core.ssim import Reference, __file__ as file; print(file);"
-        "print(Reference.of(np.full((1, 11, 11), 7, np.uint8)).mean.mean())"
+        "print(Reference.of(np.full((1, 11, 11), 7, np.uint8)).moments.middle[0])"
     )
     environment = dict(os.environ, PYTHONPATH=str(package.parent), HOME=nowhere, XDG_CACHE_HOME=nowhere)
     environment |= {"NUMBA_CACHE_DIR": nowhere, "PYTHONDONTWRITEBYTECODE": "1"}
