@@ -14,6 +14,7 @@ HASH_BYTES = 16
 """BLAKE2b-128, for images, parts and models alike."""
 
 _COMPRESSION = "zstd"
+_PIECE = 1 << 20
 _AT_ONCE = 64
 """Parts that are read ahead of each other."""
 
@@ -37,6 +38,17 @@ def digest(data: bytes | memoryview) -> str:
     return blake2b(data, digest_size=HASH_BYTES).hexdigest()
 
 
+def hash_file(url: str) -> Written:
+    """Tell size and hash of a file, a piece at a time."""
+    state = blake2b(digest_size=HASH_BYTES)
+    size = 0
+    with storage.open_read(url) as file:
+        while piece := file.read(_PIECE):
+            state.update(piece)
+            size += len(piece)
+    return Written(size, state.hexdigest())
+
+
 def write_table(url: str, table: pa.Table, metadata: Mapping[str, str]) -> Written:
     """Write a table with key-value metadata as one Parquet file, whole or not at all."""
     encoded = {key.encode(): value.encode() for key, value in metadata.items()}
@@ -58,9 +70,13 @@ def read_footer(url: str) -> Footer:
     """
     with storage.open_read(url) as file:
         footer = pq.read_metadata(file)
+    return Footer(footer.num_rows, kept(footer))
+
+
+def kept(footer: pq.FileMetaData) -> dict[str, str]:
+    """Give the key-value metadata that a file was written with."""
     metadata = footer.metadata or {}
-    kept = {key.decode(): value.decode() for key, value in metadata.items() if key != b"ARROW:schema"}
-    return Footer(footer.num_rows, kept)
+    return {key.decode(): value.decode() for key, value in metadata.items() if key != b"ARROW:schema"}
 
 
 def read_columns(url: str, columns: Sequence[str] | None = None) -> pa.Table:
