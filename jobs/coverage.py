@@ -63,7 +63,7 @@ class Coverage:
             "compacted": self.compacted,
         }
 
-    def _lacks(self, name: str, missing: tuple[int, int | None], planned: tuple[int, int | None]) -> None:
+    def lacks(self, name: str, missing: tuple[int, int | None], planned: tuple[int, int | None]) -> None:
         """Note a source that lacks shards; each of both is a number of shards and one of rows."""
         self.missing += missing[0]
         self.archives += 1
@@ -116,7 +116,7 @@ def _cover_planned(out: str, names: Collection[str], there: set[str]) -> Coverag
         if lacking:
             rows = [source.rows(shard) for shard in lacking]
             missing = None if None in rows else sum(filter(None, rows))
-            told._lacks(source.archive, (len(lacking), missing), (len(source.first), source.members))
+            told.lacks(source.archive, (len(lacking), missing), (len(source.first), source.members))
     told.unplanned = sorted(there)
     return told
 
@@ -138,7 +138,7 @@ def _cover_compacted(out: str, names: Collection[str], there: set[str]) -> Cover
     listed = dict(zip(_column(url, "name").to_pylist(), _column(url, "rows").to_pylist(), strict=True))
     told.planned = len(listed)
     for name in sorted(listed.keys() - there):
-        told._lacks(name, (1, listed[name]), (1, listed[name]))
+        told.lacks(name, (1, listed[name]), (1, listed[name]))
     told.unplanned = sorted(there - listed.keys())
     return told
 

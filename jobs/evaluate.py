@@ -145,7 +145,9 @@ def open_rows(out: str, names: Iterable[str] | None = None) -> ds.Dataset:
     compacted = job is not None and folder.is_compacted(job)
     names = storage.list_names(out) if names is None else names
     files = [
-        storage.join(storage.absolute(out), name) for name in names if folder.is_part(name, compacted=compacted)
+        storage.join(storage.absolute(out), name)
+        for name in names
+        if folder.is_part(name, compacted=compacted)
     ]
     if not files:
         return ds.dataset(SCHEMA.empty_table())

@@ -10,7 +10,6 @@ from dice_core.rows import SCHEMA_VERSION
 from jobs import parquet, planlist, storage
 from jobs.errors import Refusal
 from jobs.plan import ArchiveRecord, Shard, archive_prefix, part_prefix
-from jobs.planlist import PLAN
 from jobs.reader import Limits
 
 ROWS_VERSION = 2
@@ -18,6 +17,7 @@ ROWS_VERSION = 2
 
 JOB = "_job.json"
 MODEL = "_model.npz"
+PLAN = planlist.PLAN
 PARTS = "_parts.parquet"
 LOTS = "_lots.parquet"
 SUMMARY = "_summary.json"

@@ -1,4 +1,4 @@
-"""What a file of rows holds: the rows of one shard, or in a compacted job those of many, one after the other."""
+"""What a file of rows holds: the part of one shard, or in a compacted job those of many shards."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -23,9 +23,7 @@ class Held(NamedTuple):
 
 def of_part(name: str, rows: int, about: Mapping[str, str]) -> Held:
     """Tell what a part as `score` wrote it holds, from its metadata; KeyError or ValueError where none."""
-    return Held(
-        name, about["archive"], about["identity"], int(about["first"]), rows, int(about["members"])
-    )
+    return Held(name, about["archive"], about["identity"], int(about["first"]), rows, int(about["members"]))
 
 
 def to_json(held: Iterable[Held]) -> str:

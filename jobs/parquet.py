@@ -1,8 +1,9 @@
 """Parquet as the job uses it: a part written whole, its footer, chosen columns of it."""
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -13,7 +14,9 @@ from jobs import storage
 HASH_BYTES = 16
 """BLAKE2b-128, for images, parts and models alike."""
 
-_COMPRESSION = "zstd"
+COMPRESSION = "zstd"
+"""Of every file of rows."""
+
 _PIECE = 1 << 20
 _AT_ONCE = 64
 """Parts that are read ahead of each other."""
@@ -49,11 +52,41 @@ def hash_file(url: str) -> Written:
     return Written(size, state.hexdigest())
 
 
+class Hashing(io.RawIOBase):
+    """Passes on what is written to a file, and hashes it on the way."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._state = blake2b(digest_size=HASH_BYTES)
+        self.size = 0
+
+    def writable(self) -> bool:
+        """Tell that it can be written to."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Write bytes."""
+        piece = memoryview(data).cast("B")
+        self._file.write(piece)
+        self._state.update(piece)
+        self.size += len(piece)
+        return len(piece)
+
+    def tell(self) -> int:
+        """Tell how much was written."""
+        return self.size
+
+    @property
+    def written(self) -> Written:
+        """Size and hash of all that was written."""
+        return Written(self.size, self._state.hexdigest())
+
+
 def write_table(url: str, table: pa.Table, metadata: Mapping[str, str]) -> Written:
     """Write a table with key-value metadata as one Parquet file, whole or not at all."""
     encoded = {key.encode(): value.encode() for key, value in metadata.items()}
     sink = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata(encoded), sink, compression=_COMPRESSION)
+    pq.write_table(table.replace_schema_metadata(encoded), sink, compression=COMPRESSION)
     data = memoryview(sink.getvalue())
     with storage.writing(url) as file:
         file.write(data)

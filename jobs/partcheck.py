@@ -48,7 +48,7 @@ def check_part(out: str, listed: PartReport, job: Mapping[str, Any]) -> Checked:
 
 
 def origin(url: str, listed: PartReport | None, job: Mapping[str, Any]) -> str:
-    """Tell where a file comes from that is not what it should be, as the end of a line; nothing where unknown."""
+    """Tell where a file comes from that is not what it should be, as the end of a line; or nothing."""
     try:
         about = parquet.read_footer(url).metadata
         if about["fingerprint"] != job["fingerprint"]:
@@ -66,10 +66,8 @@ def _check_content(file: pq.ParquetFile, listed: PartReport, job: Mapping[str, A
     if about.get("schema_version") != str(SCHEMA_VERSION) or file.schema_arrow.remove_metadata() != SCHEMA:
         lines = [f"{listed.name}: its columns are not those of schema version {SCHEMA_VERSION}"]
         return Checked(lines, [])
-    if folder.is_compacted(job):
-        holds = held.of_compacted(about)
-    else:
-        holds = [held.of_part(listed.name, rows, about)]
+    compacted = folder.is_compacted(job)
+    holds = held.of_compacted(about) if compacted else [held.of_part(listed.name, rows, about)]
     lines = [f"{listed.name}: {line}" for line in _compare(about, rows, holds, listed, job)]
     counted = Total()
     out_of_order = _OutOfOrder(holds)
@@ -89,9 +87,10 @@ def _compare(
         yield "from a job with other settings"
     if rows != listed.rows or rows != sum(part.rows for part in holds):
         yield f"has {rows} rows, listed with {listed.rows}"
-    begins = (listed.archive, listed.identity, listed.first)
-    if holds and begins != (holds[0].archive, holds[0].identity, holds[0].first):
-        yield f"begins with {holds[0].archive} at {holds[0].first}, listed with {listed.archive} at {listed.first}"
+    begins = [f"{part.archive} ({part.identity}) at {part.first}" for part in holds[:1]]
+    wanted = f"{listed.archive} ({listed.identity}) at {listed.first}"
+    if begins != [wanted]:
+        yield f"begins with {''.join(begins) or 'nothing'}, listed with {wanted}"
 
 
 class _OutOfOrder:

@@ -100,6 +100,5 @@ def _line(record: ArchiveRecord) -> Planned:
 
 
 def _table(lines: Iterable[Planned]) -> pa.Table:
-    columns = list(zip(*lines, strict=True)) or [[] for _ in PLAN_SCHEMA]
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, PLAN_SCHEMA, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=PLAN_SCHEMA).sort_by("archive")
+    listed = [line._asdict() for line in lines]
+    return pa.Table.from_pylist(listed, PLAN_SCHEMA).sort_by("archive")

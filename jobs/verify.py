@@ -138,10 +138,8 @@ def _check_plan(out: str, names: Collection[str], job: Mapping[str, Any], found:
             missing = [part for part in source.parts if part not in there]
             unplanned.difference_update(source.parts)
             if missing:
-                yield (
-                    f"{source.archive}: {len(missing)} of its {len(source.first)} planned shards have no part, "
-                    f"first {missing[0]}"
-                )
+                share = f"{len(missing)} of its {len(source.first)} planned shards"
+                yield f"{source.archive}: {share} have no part, first {missing[0]}"
     except ValueError as error:
         yield f"{folder.PLAN}: {error}: {_again(job)}"
         return

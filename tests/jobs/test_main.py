@@ -41,6 +41,7 @@ CONTRACT = {
         *("out", "--score", "--threshold", "--prevalence", "--per-face", "--correct-lots", "--json"),
     },
     "verify": {"out"},
+    "compact": {"job", "--out"},
     "query": {"out", "sql", "--format"},
 }
 EVALUATION = {
@@ -62,7 +63,7 @@ EVALUATION = {
 }
 LOTS = {"lots", "corrected"}
 BESIDES = {
-    *("prevalence", "independent_parts", "seen", "unseen", "duplicates"),
+    *("missing", "prevalence", "independent_parts", "seen", "unseen", "duplicates"),
     *("face_confusion", "wrong_face", "expected"),
 }
 """What it takes to read an F1, and what it means in service."""
