@@ -25,7 +25,7 @@ def incomplete(missing: Mapping[str, Any] | None) -> list[str]:
     what, command = ("files", "compact") if compacted else ("planned shards", "score")
     planned, lacking = missing["planned_shards"], missing["missing_shards"]
     goes_on = f"the same {command} command goes on"
-    if not planned:
+    if planned is None:
         return [f"INCOMPLETE: the job has not ended, and what was planned is not told; {goes_on}"]
     if lacking:
         if compacted:
@@ -37,13 +37,15 @@ def incomplete(missing: Mapping[str, Any] | None) -> list[str]:
     else:
         first = f"all {planned:,} {what} are there, but the job has not ended; {goes_on}"
     lines = [f"INCOMPLETE: {first}"]
-    lines += map(_gap, missing["listed"])
+    lines += (_gap(gap, compacted=compacted) for gap in missing["listed"])
     if (others := missing["archives"] - len(missing["listed"])) > 0:
         lines.append(f"  and {others:,} more")
     return lines
 
 
-def _gap(gap: Mapping[str, Any]) -> str:
+def _gap(gap: Mapping[str, Any], *, compacted: bool) -> str:
+    if compacted:
+        return f"  {gap['name']}: {gap['rows']:,} rows missing"
     rows = "" if gap["missing_rows"] is None else f", {gap['missing_rows']:,} of {gap['rows']:,} rows"
     return f"  {gap['name']}: {gap['missing_shards']:,} of {gap['shards']:,} shards{rows} missing"
 

@@ -176,7 +176,7 @@ class _Compaction:
             sink = parquet.Hashing(file)
             with pq.ParquetWriter(sink, SCHEMA, compression=parquet.COMPRESSION) as writer:
                 groups = _RowGroups(writer)
-                while at + len(holds) < len(self._listed) and sink.size < FILE_BYTES:
+                while at + len(holds) < len(self._listed) and not (holds and sink.size >= FILE_BYTES):
                     holds.append(self._add(at + len(holds), groups))
                     advance(holds[-1].rows)
                 groups.flush()
