@@ -135,7 +135,7 @@ def scored(result: ScoreResult, out: str) -> RenderableType:
 
 def compacted(result: Compacted, new: str) -> RenderableType:
     """Tell what a compaction came to."""
-    line = f"{result.parts:,} parts with {result.rows:,} rows in {result.files:,} files: {new}"
+    line = f"rows {result.rows:,}, parts {result.parts:,}, files {result.files:,}: {new}"
     return Group(*_lines([line if result.written else f"nothing new to compact: {line}"]))
 
 

@@ -95,8 +95,10 @@ def content(folder):
 def test_the_rows_are_those_of_the_job_by_archive_and_index(out, new):
     compact(out, new)
     files = [pq.read_table(path) for path in sorted(new.glob("part-*"))]
-    assert pa.concat_tables(files).replace_schema_metadata(None).equals(
-        samples.rows(out).replace_schema_metadata(None)
+    assert (
+        pa.concat_tables(files)
+        .replace_schema_metadata(None)
+        .equals(samples.rows(out).replace_schema_metadata(None))
     )
 
 
@@ -107,7 +109,8 @@ def test_what_is_made_is_complete_and_agrees(out, new):
     assert verify(str(new)) == []
 
 
-def test_evaluate_tells_of_it_what_it_tells_of_the_job(out, new, sizes):
+@pytest.mark.usefixtures("sizes")
+def test_evaluate_tells_of_it_what_it_tells_of_the_job(out, new):
     compact(out, new)
     assert evaluate(str(new)) == evaluate(str(out))
 
@@ -141,7 +144,8 @@ def test_lots_plan_and_model_are_those_of_the_job(out, new):
     assert after["compacted"] == {"parts": SHARDS, "files": 1}
 
 
-def test_a_file_lists_the_parts_it_holds_and_counts_its_rows(out, new, sizes):
+@pytest.mark.usefixtures("sizes")
+def test_a_file_lists_the_parts_it_holds_and_counts_its_rows(out, new):
     result = compact(out, new)
     names = sorted(path.name for path in new.glob("part-*"))
     assert names == [f"part-{number:06d}.parquet" for number in range(len(names))]
@@ -154,7 +158,9 @@ def test_a_file_lists_the_parts_it_holds_and_counts_its_rows(out, new, sizes):
         holds += own
         tally += Tally.from_json(about["tally"])
     assert {part.name for part in holds} == {path.name for path in out.glob("part-*")}
-    assert [(part.archive, part.first) for part in holds] == sorted((part.archive, part.first) for part in holds)
+    assert [(part.archive, part.first) for part in holds] == sorted(
+        (part.archive, part.first) for part in holds
+    )
     assert tally == Tally.of(samples.rows(out))
 
 
@@ -258,11 +264,14 @@ def test_no_score_adds_to_it(made, out, new):
 def test_no_score_and_no_compact_is_at_work_in_either_folder(made, out, new):
     new.mkdir()
     for folder in (out, new):
-        with storage.held(str(folder)), pytest.raises(Refusal, match=f"{folder}: score or compact is at work"):
+        with (
+            storage.held(str(folder)),
+            pytest.raises(Refusal, match=f"{folder}: score or compact is at work"),
+        ):
             compact(out, new)
 
     @contextmanager
-    def scoring(total):
+    def scoring(_):
         with pytest.raises(Refusal, match="at work in it"):
             run(made, out)
         yield lambda rows: None
@@ -270,17 +279,17 @@ def test_no_score_and_no_compact_is_at_work_in_either_folder(made, out, new):
     compact(out, new, scoring)
 
 
-def incomplete(out, new):
+def incomplete(out, **_):
     min(out.glob("part-*")).unlink()
     return "INCOMPLETE: 1 of 9 planned shards .* only a complete job is compacted"
 
 
-def not_ended(out, new):
+def not_ended(out, **_):
     (out / "_summary.json").unlink()
     return "the job has not ended"
 
 
-def no_job(out, new):
+def no_job(out, **_):
     (out / "_job.json").unlink()
     return "out: not a job folder"
 
@@ -292,7 +301,7 @@ def compacted(out, new):
     return "out: compacted already"
 
 
-def foreign(out, new):
+def foreign(new, **_):
     new.mkdir()
     (new / "notes.txt").touch()
     return "new: not empty and not a job folder"
@@ -310,12 +319,12 @@ def another(out, new):
     return "new: holds another compacted job"
 
 
-def a_file(out, new):
+def a_file(new, **_):
     new.touch()
     return "new: is a file"
 
 
-def flipped(out, new):
+def flipped(out, **_):
     path = max(out.glob("part-*"))
     data = bytearray(path.read_bytes())
     data[len(data) // 3] ^= 1
@@ -323,7 +332,7 @@ def flipped(out, new):
     return f"{path.name}: its bytes are not those that were written"
 
 
-def flipped_lots(out, new):
+def flipped_lots(out, **_):
     path = out / "_lots.parquet"
     data = bytearray(path.read_bytes())
     data[20] ^= 1
@@ -335,7 +344,7 @@ def flipped_lots(out, new):
     "case", [incomplete, not_ended, no_job, compacted, foreign, a_job, another, a_file, flipped, flipped_lots]
 )
 def test_refuses_in_one_line_and_leaves_the_job(case, out, new):
-    told = case(out, new)
+    told = case(out=out, new=new)
     before = content(out)
     with pytest.raises(Refusal, match=told) as refused:
         compact(out, new)
@@ -350,7 +359,7 @@ def test_refuses_one_folder_in_the_other(out):
             compact(out, new)
 
 
-def test_a_job_without_rows_is_compacted_to_none(made, tmp_path, new):
+def test_a_job_without_rows_is_compacted_to_none(tmp_path, new):
     folder = tmp_path / "empty"
     folder.mkdir()
     (folder / "model.npz").write_bytes(fake_scorer.MODEL)
@@ -379,4 +388,6 @@ def test_a_compaction_that_has_not_ended_is_incomplete(out, new):
     ]
     (new / "_parts.parquet").unlink()
     (line,) = incomplete_lines(cover(str(new)).told())
-    assert line.startswith("INCOMPLETE: the job has not ended, and what was planned is not told; the same comp")
+    assert line.startswith(
+        "INCOMPLETE: the job has not ended, and what was planned is not told; the same comp"
+    )

@@ -9,6 +9,7 @@ from jobs.caveats import incomplete
 from jobs.config import ScoreSettings
 from jobs.coverage import GAPS_TOLD, cover
 from jobs.errors import ExitCode, Refusal
+from jobs.progress import Silence
 from jobs.score import score
 from jobs.verify import verify
 
@@ -121,25 +122,16 @@ def test_parts_that_were_not_planned_make_a_job_incomplete(run, tar, out):
     assert "all 3 planned shards are there, and 1 that were not planned" in first(out)[0]
 
 
-class Stopping:
+class Stopping(Silence):
     """Ends a job as Ctrl-C does, after so many parts."""
 
     def __init__(self, after):
         self._after = after
 
-    def started(self, total, done):
-        pass
-
-    def committed(self, report):
+    def committed(self, _):
         self._after -= 1
         if not self._after:
             raise KeyboardInterrupt
-
-    def failed(self, failure):
-        pass
-
-    def done(self):
-        pass
 
 
 def test_an_interrupted_job_is_incomplete_and_goes_on(run, tar, targz, out):
@@ -168,8 +160,8 @@ def test_what_an_earlier_command_planned_is_missing_for_a_later_one_too(run, tar
     assert run(tar, targz).summary["complete"]
 
 
-def test_a_failed_shard_is_missing(run, tar, out, monkeypatch):
-    def failing(self, images):
+def test_a_failed_shard_is_missing(run, tar, monkeypatch):
+    def failing(*_):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(fake_scorer.BrightnessScorer, "score", failing)
@@ -210,7 +202,7 @@ def test_a_start_that_is_killed_at_any_write_leaves_no_job_that_calls_itself_com
 def test_refuses_a_damaged_list(run, tar, out, name):
     run(tar)
     (out / name).write_bytes(b"nonsense")
-    with pytest.raises(Refusal, match="not a .*: the same score command writes it anew"):
+    with pytest.raises(Refusal, match=r"not a .*: the same score command writes it anew"):
         cover(str(out))
     run(tar)
     assert cover(str(out)).complete

@@ -283,7 +283,7 @@ def test_what_is_told_of_an_incomplete_job_begins_with_it(command, job, lot, tmp
 
 def test_compact_writes_a_folder_that_is_read_and_not_written(command, score, job, lot, tmp_path):
     ran = command("compact", job, "--out", tmp_path / "new")
-    assert (ran.code, ran.out) == (0, f"1 parts with 40 rows in 1 files: {tmp_path}/new\n")
+    assert (ran.code, ran.out) == (0, f"rows 40, parts 1, files 1: {tmp_path}/new\n")
     assert command("verify", tmp_path / "new").out == "all parts, rows and the summary agree\n"
     for arguments in (("evaluate", "--json"), ("query", "SELECT * FROM scores")):
         name, *others = arguments

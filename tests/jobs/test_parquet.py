@@ -1,5 +1,6 @@
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from jobs import parquet
@@ -41,3 +42,18 @@ def test_a_scan_reads_every_part_in_order(tmp_path, parts):
     assert all(batch.schema.names == ["a"] for batch in read)
     found = [value for batch in read for value in batch["a"].to_pylist()]
     assert found == [value for number in range(parts) for value in (number, number + 0.5)]
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1])
+def test_a_file_is_hashed_a_piece_at_a_time(tmp_path, size):
+    data = bytes(range(256)) * (size // 256 + 1)
+    (tmp_path / "a").write_bytes(data[:size])
+    assert parquet.hash_file(str(tmp_path / "a")) == (size, parquet.digest(data[:size]))
+
+
+def test_what_is_hashed_on_its_way_is_what_is_written(tmp_path, table):
+    with (tmp_path / "a").open("wb") as file:
+        sink = parquet.Hashing(file)
+        pq.write_table(table, sink)
+    assert sink.written == parquet.hash_file(str(tmp_path / "a"))
+    assert pq.read_table(tmp_path / "a").equals(table)

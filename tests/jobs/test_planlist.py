@@ -27,7 +27,11 @@ def archives(out):
 
 
 def test_the_plan_names_the_parts_of_every_shard(out):
-    records = [record(), record("/b.zip", members=0, firsts=()), record("/c.tar.gz", members=None, firsts=(0,))]
+    records = [
+        record(),
+        record("/b.zip", members=0, firsts=()),
+        record("/c.tar.gz", members=None, firsts=(0,)),
+    ]
     add(out, *records)
     named = [part for source in planlist.read(out) for part in source.parts]
     assert named == [shard.part for shard in plan.shards(records)]

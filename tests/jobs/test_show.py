@@ -123,7 +123,9 @@ def test_an_incomplete_job_says_so_first():
         "planned_shards": 40,
         "missing_shards": 3,
         "archives": 1,
-        "listed": [{"name": "/[red].tar", "missing_shards": 3, "shards": 4, "missing_rows": None, "rows": None}],
+        "listed": [
+            {"name": "/[red].tar", "missing_shards": 3, "shards": 4, "missing_rows": None, "rows": None}
+        ],
         "unplanned_parts": 0,
         "ended": False,
         "compacted": False,

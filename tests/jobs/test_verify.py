@@ -118,7 +118,11 @@ def whole_archive_missing(out):
 def other_source_planned(out):
     planned = next(planlist.read(str(out)))._replace(archive="/never.tar", prefix="part-0-0-")
     planlist.write(str(out), pa.Table.from_pylist([planned._asdict()], planlist.PLAN_SCHEMA))
-    return ["/never.tar: 3 of its 3 planned shards", "not planned: name its source", "_plan.parquet: its bytes"]
+    return [
+        "/never.tar: 3 of its 3 planned shards",
+        "not planned: name its source",
+        "_plan.parquet: its bytes",
+    ]
 
 
 def no_plan(out):
@@ -269,7 +273,7 @@ def flip(path, position, bit=0):
 
 
 def regions(path):
-    """One byte of every region of a Parquet file: both magics, each column's pages, the footer, its length."""
+    """One byte of every region of a Parquet file: its magics, each column's pages, the footer."""
     size, footer = path.stat().st_size, pq.read_metadata(path)
     group = footer.row_group(0)
     for column in (group.column(at) for at in range(group.num_columns)):
@@ -335,7 +339,9 @@ def other(tmp_path, whole):
     return make
 
 
-@pytest.mark.parametrize(("shard_size", "told"), [(16, "it holds rows of {}/other.tar from 0"), (20, "other settings")])
+@pytest.mark.parametrize(
+    ("shard_size", "told"), [(16, "it holds rows of {}/other.tar from 0"), (20, "other settings")]
+)
 def test_a_part_copied_in_from_another_job_is_named(either, other, tmp_path, shard_size, told):
     foreign = part(other(shard_size), 0)
     shutil.copy(foreign, either)
@@ -348,7 +354,9 @@ def test_a_part_copied_in_from_another_job_is_named(either, other, tmp_path, sha
     assert f"{foreign.name}: not planned" in "\n".join(lines)
 
 
-@pytest.mark.parametrize(("shard_size", "told"), [(16, "it holds rows of {}/other.tar from 0"), (20, "other settings")])
+@pytest.mark.parametrize(
+    ("shard_size", "told"), [(16, "it holds rows of {}/other.tar from 0"), (20, "other settings")]
+)
 def test_a_part_of_another_job_in_the_place_of_one_is_named(either, other, tmp_path, shard_size, told):
     path = part(either, 0)
     shutil.copy(part(other(shard_size), 0), path)
