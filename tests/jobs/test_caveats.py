@@ -80,6 +80,7 @@ def test_confusions_between_faces_are_told_the_commonest_first():
     assert wrong_faces({"face_confusion": {"a": {"a": 1000}, "b": {"b": 2}}}) == []
 
 
+ALL = "all 3,000 planned shards are there"
 GOES_ON = "the same score command goes on"
 MISSING = {
     "planned_shards": 3000,
@@ -105,14 +106,11 @@ MISSING = {
         ),
         (
             {"missing_shards": 0, "archives": 0, "listed": [], "ended": False},
-            [f"INCOMPLETE: all 3,000 planned shards are there, but the job has not ended; {GOES_ON}"],
+            [f"INCOMPLETE: {ALL}, but the job has not ended; {GOES_ON}"],
         ),
         (
             {"missing_shards": 0, "archives": 0, "listed": [], "unplanned_parts": 2},
-            [
-                "INCOMPLETE: all 3,000 planned shards are there, and 2 that were not planned; "
-                + "verify names them"
-            ],
+            [f"INCOMPLETE: {ALL}, and 2 that were not planned; verify names them"],
         ),
         (
             {"planned_shards": None, "missing_shards": 0, "archives": 0, "listed": [], "ended": False},

@@ -164,7 +164,7 @@ def test_a_failed_shard_is_missing(run, tar, monkeypatch):
     def failing(*_):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(fake_scorer.BrightnessScorer, "score", failing)
+    monkeypatch.setattr("jobs.shard.members", failing)
     summary = run(tar).summary
     assert (summary["complete"], summary["missing"]["missing_shards"]) == (False, 3)
 
