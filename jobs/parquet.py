@@ -19,7 +19,9 @@ COMPRESSION = "zstd"
 
 _PIECE = 1 << 20
 _AT_ONCE = 64
-"""Parts that are read ahead of each other."""
+"""Row groups that are read ahead of each other."""
+_ROWS_AT_ONCE = 250_000
+"""Rows after which no further one is."""
 
 
 class Written(NamedTuple):
@@ -83,12 +85,18 @@ class Hashing(io.RawIOBase):
 
 
 def write_table(url: str, table: pa.Table, metadata: Mapping[str, str]) -> Written:
-    """Write a table with key-value metadata as one Parquet file, whole or not at all."""
+    """Write a table with key-value metadata as one Parquet file, whole or not at all.
+
+    Raises
+    ------
+    FileExistsError
+        Where there is one already, which stays.
+    """
     encoded = {key.encode(): value.encode() for key, value in metadata.items()}
     sink = pa.BufferOutputStream()
     pq.write_table(table.replace_schema_metadata(encoded), sink, compression=COMPRESSION)
     data = memoryview(sink.getvalue())
-    with storage.writing(url) as file:
+    with storage.writing(url, replace=False) as file:
         file.write(data)
     return Written(len(data), digest(data))
 
@@ -121,14 +129,27 @@ def read_columns(url: str, columns: Sequence[str] | None = None) -> pa.Table:
 def scan(rows: ds.Dataset, columns: Sequence[str], where: ds.Expression) -> Iterator[pa.RecordBatch]:
     """Read the named columns of the rows that fulfil `where`, in order.
 
-    A dataset keeps the footer of each file it has met, which for a hundred thousand parts is gigabytes. So
-    parts are met a few at a time, by datasets that go.
+    A dataset keeps the footer of each file it has met, which for a hundred thousand parts is gigabytes, and
+    reads all row groups of a large file ahead. So row groups are met a few at a time, by datasets that go.
     """
     if not isinstance(rows, ds.FileSystemDataset):
         yield from rows.to_batches(columns=list(columns), filter=where)
         return
-    paths = [part.path for part in rows.get_fragments()]
-    for first in range(0, len(paths), _AT_ONCE):
-        some = [rows.format.make_fragment(path, rows.filesystem) for path in paths[first : first + _AT_ONCE]]
+    for some in _row_groups(rows):
         met = ds.FileSystemDataset(some, rows.schema, rows.format, rows.filesystem)
         yield from met.to_batches(columns=list(columns), filter=where)
+
+
+def _row_groups(rows: ds.FileSystemDataset) -> Iterator[list[ds.ParquetFileFragment]]:
+    waiting: list[ds.ParquetFileFragment] = []
+    held = 0
+    for part in rows.get_fragments():
+        # Made anew, for the dataset's own would keep what it learns.
+        for group in rows.format.make_fragment(part.path, rows.filesystem).split_by_row_group():
+            waiting.append(group)
+            held += group.num_row_groups and group.row_groups[0].num_rows
+            if len(waiting) == _AT_ONCE or held >= _ROWS_AT_ONCE:
+                yield waiting
+                waiting, held = [], 0
+    if waiting:
+        yield waiting

@@ -65,6 +65,7 @@ def rewrite(path, change, **metadata):
     """Write a part anew with other rows."""
     table = pq.read_table(path)
     kept = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
+    path.unlink()
     parquet.write_table(str(path), change(table), kept | metadata)
 
 
