@@ -1,10 +1,11 @@
+from contextlib import nullcontext
 from pathlib import Path
 
 import fake_scorer
 import pytest
 import samples
 
-from jobs import storage
+from jobs import parts, storage
 from jobs.caveats import incomplete
 from jobs.config import ScoreSettings
 from jobs.coverage import GAPS_TOLD, cover
@@ -183,10 +184,10 @@ def test_a_start_that_is_killed_at_any_write_leaves_no_job_that_calls_itself_com
             (out / name).write_bytes(content)
         left = iter(range(survived))
 
-        def failing(url, left=left):
+        def failing(url, left=left, **options):
             if next(left, None) is None:
                 raise KeyboardInterrupt
-            return writing(url)
+            return writing(url, **options)
 
         monkeypatch.setattr(storage, "writing", failing)
         ended = run(targz, tar).exit_code is not ExitCode.INTERRUPTED
@@ -212,3 +213,34 @@ def test_refuses_a_damaged_list(run, tar, out, name):
 def test_refuses_what_is_no_job(tmp_path):
     with pytest.raises(Refusal, match="not a job folder"):
         cover(str(tmp_path))
+
+
+def test_of_two_scores_that_do_not_see_each_others_hold_no_row_is_lost_or_doubled(
+    run, tar, targz, out, monkeypatch
+):
+    """The second starts and ends while the first is at its first part."""
+
+    class Overtaking(Silence):
+        def committed(self, _):
+            monkeypatch.undo()
+            monkeypatch.setattr(storage, "held", lambda _: nullcontext())
+            self.committed = lambda _: None
+            assert run(tar, targz).summary["complete"]
+
+    monkeypatch.setattr(storage, "held", lambda _: nullcontext())
+    run(tar, targz, listener=Overtaking())
+    assert samples.rows(out).num_rows == 70
+    assert cover(str(out)).complete
+    assert verify(str(out)) == []
+
+
+def test_a_list_that_another_score_made_too_short_is_told_and_written_anew(run, tar, targz, out):
+    run(tar, targz)
+    listed = list(parts.listed(str(out)))
+    with parts.listing(str(out)) as add:
+        for report in listed[:-1]:
+            add(report)
+    assert "has not ended" in first(out)[0]
+    again = run(tar, targz)
+    assert (again.scored, again.summary["complete"]) == (0, True)
+    assert verify(str(out)) == []
