@@ -4,14 +4,18 @@ import json
 import os
 import sys
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from dice_core.policy import FORMS, Policy
 from jobs import show
+from jobs.caveats import incomplete
 from jobs.cluster import usable_cores, usable_memory
+from jobs.compact import compact as run_compact
 from jobs.config import ScoreSettings
+from jobs.coverage import cover
 from jobs.demo import demo as run_demo
 from jobs.errors import ExitCode, Refusal
 from jobs.evaluate import DEFAULT_SCORE
@@ -263,7 +267,19 @@ def query(
     form: Annotated[Format, typer.Option("--format", help="How to write the result.")] = Format.TABLE,
 ) -> None:
     """Ask the rows in SQL."""
-    typer.echo(render(run_query(out, sql), form.value), nl=False)
+    missing = cover(out).told()
+    result = render(run_query(out, sql), form.value)
+    for line in incomplete(missing):
+        typer.echo(plain(line), err=form is not Format.TABLE)
+    typer.echo(result, nl=False)
+
+
+@app.command()
+def compact(
+    job: Job, out: Annotated[str, typer.Option(metavar="NEW", help="The folder to write: new or empty.")]
+) -> None:
+    """Copy the rows of a complete job into few large files, sorted; what is written is read-only."""
+    show.write(show.compacted(run_compact(job, out, partial(counting, "compacting")), out))
 
 
 class Finish(Exception):  # noqa: N818 - the way out, not an error

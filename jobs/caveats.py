@@ -11,6 +11,45 @@ _WORST = 3
 """Confusions between faces that are told of."""
 
 
+def incomplete(missing: Mapping[str, Any] | None) -> list[str]:
+    """Say that a job is not complete, the share that is missing and the names of the first; nothing if it is.
+
+    Parameters
+    ----------
+    missing
+        As `Coverage.told` has it.
+    """
+    if missing is None:
+        return []
+    compacted = missing["compacted"]
+    what, command = ("files", "compact") if compacted else ("planned shards", "score")
+    planned, lacking = missing["planned_shards"], missing["missing_shards"]
+    goes_on = f"the same {command} command goes on"
+    if planned is None:
+        return [f"INCOMPLETE: the job has not ended, and what was planned is not told; {goes_on}"]
+    if lacking:
+        if compacted:
+            goes_on = "compact the job into a new folder"
+        first = f"{lacking:,} of {planned:,} {what} ({lacking / planned:.2%}) are missing; {goes_on}"
+    elif missing["unplanned_parts"]:
+        others = missing["unplanned_parts"]
+        first = f"all {planned:,} {what} are there, and {others:,} that were not planned; verify names them"
+    else:
+        first = f"all {planned:,} {what} are there, but the job has not ended; {goes_on}"
+    lines = [f"INCOMPLETE: {first}"]
+    lines += (_gap(gap, compacted=compacted) for gap in missing["listed"])
+    if (others := missing["archives"] - len(missing["listed"])) > 0:
+        lines.append(f"  and {others:,} more")
+    return lines
+
+
+def _gap(gap: Mapping[str, Any], *, compacted: bool) -> str:
+    if compacted:
+        return f"  {gap['name']}: {gap['rows']:,} rows missing"
+    rows = "" if gap["missing_rows"] is None else f", {gap['missing_rows']:,} of {gap['rows']:,} rows"
+    return f"  {gap['name']}: {gap['missing_shards']:,} of {gap['shards']:,} shards{rows} missing"
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """Write a ratio; an undefined one is a dash."""
     return _UNDEFINED if value is None else f"{value:.{digits}f}"

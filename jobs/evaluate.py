@@ -1,5 +1,6 @@
 """The job ``evaluate``: what the rows of a job folder are worth, from the Parquet alone; writes nothing."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from io import BytesIO
 from typing import Any
@@ -14,7 +15,8 @@ from dice_core.interval import COVERAGE, FEWEST_PARTS, Groups, Over, independent
 from dice_core.policy import Policy
 from dice_core.rows import SCHEMA, SCORE_DIRECTIONS, Status
 from dice_core.threshold import Confusion, Truth
-from jobs import faces, folder, parquet, parts, storage
+from jobs import faces, folder, parquet, storage
+from jobs.coverage import cover
 from jobs.errors import Refusal
 from jobs.expected import check, foresee
 from jobs.labelled import Labelled, count_duplicates, read_labelled
@@ -70,7 +72,9 @@ def evaluate(
     bank = read_model(out)
     prevalence = bank.prevalence if prevalence is None else prevalence
     check(policy, prevalence)
-    rows = open_rows(out)
+    # One listing for both: what is told of as complete is what is read.
+    names = storage.list_names(out)
+    covered, rows = cover(out, names), open_rows(out, names)
     try:
         counts, labelled, duplicates = _count(rows), read_labelled(rows, bank), count_duplicates(rows)
         lots = Lots.of(judge_lots(rows, bank), bank)
@@ -86,7 +90,8 @@ def evaluate(
     return {
         **counts,
         "unlabelled": counts["images"] - counts["rejected"] - len(labelled.bad),
-        "complete": is_complete(out),
+        "complete": covered.complete,
+        "missing": covered.told(),
         "score": score,
         **_judge(labelled, limits),
         "prevalence": float(labelled.bad.mean()) if len(labelled.bad) else None,
@@ -134,26 +139,19 @@ def read_model(out: str) -> Bank:
         raise Refusal(f"{url}: {error}: run score again, it writes the model anew") from error
 
 
-def open_rows(out: str) -> ds.Dataset:
-    """Open the rows of a job folder, whatever parts there are, as one dataset."""
-    names = [
-        storage.join(storage.absolute(out), name) for name in storage.list_names(out) if folder.is_part(name)
+def open_rows(out: str, names: Iterable[str] | None = None) -> ds.Dataset:
+    """Open the rows of a job folder, whatever parts of those names there are, as one dataset."""
+    job = folder.read_job(out)
+    compacted = job is not None and folder.is_compacted(job)
+    names = storage.list_names(out) if names is None else names
+    files = [
+        storage.join(storage.absolute(out), name)
+        for name in names
+        if folder.is_part(name, compacted=compacted)
     ]
-    if not names:
+    if not files:
         return ds.dataset(SCHEMA.empty_table())
-    return ds.dataset(names, schema=SCHEMA, format="parquet")
-
-
-def is_complete(out: str) -> bool:
-    """Tell whether every shard that was planned is committed, as the summary and the parts have it."""
-    try:
-        told = folder.read_summary(out)
-        listed = {report.name for report in parts.listed(out)}
-    except FileNotFoundError:
-        return False
-    except ValueError as error:
-        raise Refusal(f"{out}: {error}: the same score command writes it anew") from error
-    return bool(told["complete"]) and listed == set(filter(folder.is_part, storage.list_names(out)))
+    return ds.dataset(files, schema=SCHEMA, format="parquet")
 
 
 def _count(rows: ds.Dataset) -> dict[str, int]:

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, cast
 
 from dice_core.rows import SCHEMA_VERSION
-from jobs import parquet, storage
+from jobs import parquet, planlist, storage
 from jobs.errors import Refusal
 from jobs.plan import ArchiveRecord, Shard, archive_prefix, part_prefix
 from jobs.reader import Limits
@@ -17,12 +17,15 @@ ROWS_VERSION = 2
 
 JOB = "_job.json"
 MODEL = "_model.npz"
+PLAN = planlist.PLAN
 PARTS = "_parts.parquet"
 LOTS = "_lots.parquet"
 SUMMARY = "_summary.json"
 
 _KIND = "dice-inspect job"
+_COMPACTED_KIND = "dice-inspect compacted job"
 _PART = re.compile(r"part-[0-9a-f]{12}-[0-9a-f]{12}-[0-9]{10,}\.parquet")
+_COMPACTED_PART = re.compile(r"part-[0-9]{6,}\.parquet")
 
 
 class Start(Enum):
@@ -33,14 +36,29 @@ class Start(Enum):
     AFRESH = "afresh"
 
 
-def is_part(name: str) -> bool:
-    """Tell whether a name is one that parts have."""
-    return _PART.fullmatch(name) is not None
+def is_part(name: str, *, compacted: bool = False) -> bool:
+    """Tell whether a name is one that parts have, or else those of a compacted job."""
+    return (_COMPACTED_PART if compacted else _PART).fullmatch(name) is not None
 
 
-def is_own(name: str) -> bool:
-    """Tell whether a name is one that only a job writes."""
-    return name in (JOB, MODEL, PARTS, LOTS, SUMMARY) or is_part(name)
+def is_own(name: str, *, compacted: bool = False) -> bool:
+    """Tell whether a name is one that only a job writes, or else only a compacted one."""
+    return name in (JOB, MODEL, PLAN, PARTS, LOTS, SUMMARY) or is_part(name, compacted=compacted)
+
+
+def compacted_part(number: int) -> str:
+    """Name a part of a compacted job."""
+    return f"part-{number:06d}.parquet"
+
+
+def is_compacted(job: Mapping[str, Any]) -> bool:
+    """Tell whether a job file is the one of a compacted job, which only compact writes."""
+    return bool(job["kind"] == _COMPACTED_KIND)
+
+
+def compacted_job(job: Mapping[str, Any], parts: str) -> dict[str, Any]:
+    """Make the job file of a compacted job from that of the job, and the hash of the list of its parts."""
+    return {**job, "kind": _COMPACTED_KIND, "compacted_parts": parts}
 
 
 def deciding(model_hash: str, shard_size: int, limits: Limits, *, exhaustive: bool = False) -> dict[str, Any]:
@@ -96,6 +114,8 @@ def decide(
         if names:
             raise Refusal(f"{out}: not empty and not a job folder: name another folder with --out")
         return Start.NEW
+    if is_compacted(job):
+        raise Refusal(f"{out}: holds a compacted job, which is read-only: name another folder with --out")
     if overwrite:
         return Start.AFRESH
     changes = [
@@ -143,7 +163,7 @@ def read_job(out: str) -> dict[str, Any] | None:
     try:
         job = json.loads(storage.read(url))
         texts = [job["fingerprint"], job["decides"]["model"], *job["sources"]]
-        known = job["kind"] == _KIND and all(isinstance(text, str) for text in texts)
+        known = job["kind"] in (_KIND, _COMPACTED_KIND) and all(isinstance(text, str) for text in texts)
     except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
@@ -157,10 +177,13 @@ def begin(
     decides: Mapping[str, Any],
     sources: Iterable[str],
     model: bytes,
+    records: Iterable[ArchiveRecord] = (),
 ) -> None:
-    """Make the folder ready: the job file first, then the model.
+    """Make the folder ready: job file, model and plan.
 
-    Afresh, the job's own files go, and no others.
+    In a new folder the job file is first, for it tells whose the others are. In one that goes on it is last,
+    and a summary goes before the plan grows: whoever reads at any moment finds what is asked for planned and
+    missing, never told of as done. Afresh, the job's own files go, and no others.
     """
     storage.make_folder(out)
     if start is Start.AFRESH:
@@ -173,16 +196,22 @@ def begin(
         "decides": dict(decides),
         "sources": sorted({*known, *(storage.printable(storage.absolute(source)) for source in sources)}),
     }
-    if job != wanted:
+    if job is None:
         write_json(storage.join(out, JOB), wanted)
     url = storage.join(out, MODEL)
     if not storage.exists(url) or parquet.digest(storage.read(url)) != decides["model"]:
         storage.write(url, model)
+    planned = planlist.merged(out, records)
+    if planned is not None:
+        storage.remove(storage.join(out, SUMMARY))
+        planlist.write(out, planned)
+    if job not in (None, wanted):
+        write_json(storage.join(out, JOB), wanted)
 
 
 def _clear(out: str) -> None:
     """Remove the job's own files. The job file stays until it is replaced: it tells whose the others are."""
-    for name in (SUMMARY, LOTS, PARTS, *filter(is_part, storage.list_names(out)), MODEL):
+    for name in (SUMMARY, LOTS, PLAN, PARTS, *filter(is_part, storage.list_names(out)), MODEL):
         storage.remove(storage.join(out, name))
     for temporary, name in storage.list_unfinished(out):
         if is_own(name):
@@ -214,3 +243,8 @@ def read_summary(out: str) -> dict[str, Any]:
     if not known:
         raise ValueError("not a summary of what a job did")
     return cast("dict[str, Any]", told)
+
+
+def hashes(out: str) -> dict[str, str]:
+    """Hash the lists of a job that has them all, for the summary, which is written after them."""
+    return {name: parquet.hash_file(storage.join(out, name)).hash for name in (PLAN, PARTS, LOTS)}

@@ -1,8 +1,9 @@
 """Parquet as the job uses it: a part written whole, its footer, chosen columns of it."""
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -13,9 +14,14 @@ from jobs import storage
 HASH_BYTES = 16
 """BLAKE2b-128, for images, parts and models alike."""
 
-_COMPRESSION = "zstd"
+COMPRESSION = "zstd"
+"""Of every file of rows."""
+
+_PIECE = 1 << 20
 _AT_ONCE = 64
-"""Parts that are read ahead of each other."""
+"""Row groups that are read ahead of each other."""
+_ROWS_AT_ONCE = 250_000
+"""Rows after which no further one is."""
 
 
 class Written(NamedTuple):
@@ -37,13 +43,60 @@ def digest(data: bytes | memoryview) -> str:
     return blake2b(data, digest_size=HASH_BYTES).hexdigest()
 
 
+def hash_file(url: str) -> Written:
+    """Tell size and hash of a file, a piece at a time."""
+    state = blake2b(digest_size=HASH_BYTES)
+    size = 0
+    with storage.open_read(url) as file:
+        while piece := file.read(_PIECE):
+            state.update(piece)
+            size += len(piece)
+    return Written(size, state.hexdigest())
+
+
+class Hashing(io.RawIOBase):
+    """Passes on what is written to a file, and hashes it on the way."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._state = blake2b(digest_size=HASH_BYTES)
+        self.size = 0
+
+    def writable(self) -> bool:
+        """Tell that it can be written to."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Write bytes."""
+        piece = memoryview(data).cast("B")
+        self._file.write(piece)
+        self._state.update(piece)
+        self.size += len(piece)
+        return len(piece)
+
+    def tell(self) -> int:
+        """Tell how much was written."""
+        return self.size
+
+    @property
+    def written(self) -> Written:
+        """Size and hash of all that was written."""
+        return Written(self.size, self._state.hexdigest())
+
+
 def write_table(url: str, table: pa.Table, metadata: Mapping[str, str]) -> Written:
-    """Write a table with key-value metadata as one Parquet file, whole or not at all."""
+    """Write a table with key-value metadata as one Parquet file, whole or not at all.
+
+    Raises
+    ------
+    FileExistsError
+        Where there is one already, which stays.
+    """
     encoded = {key.encode(): value.encode() for key, value in metadata.items()}
     sink = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata(encoded), sink, compression=_COMPRESSION)
+    pq.write_table(table.replace_schema_metadata(encoded), sink, compression=COMPRESSION)
     data = memoryview(sink.getvalue())
-    with storage.writing(url) as file:
+    with storage.writing(url, replace=False) as file:
         file.write(data)
     return Written(len(data), digest(data))
 
@@ -58,9 +111,13 @@ def read_footer(url: str) -> Footer:
     """
     with storage.open_read(url) as file:
         footer = pq.read_metadata(file)
+    return Footer(footer.num_rows, kept(footer))
+
+
+def kept(footer: pq.FileMetaData) -> dict[str, str]:
+    """Give the key-value metadata that a file was written with."""
     metadata = footer.metadata or {}
-    kept = {key.decode(): value.decode() for key, value in metadata.items() if key != b"ARROW:schema"}
-    return Footer(footer.num_rows, kept)
+    return {key.decode(): value.decode() for key, value in metadata.items() if key != b"ARROW:schema"}
 
 
 def read_columns(url: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -72,14 +129,27 @@ def read_columns(url: str, columns: Sequence[str] | None = None) -> pa.Table:
 def scan(rows: ds.Dataset, columns: Sequence[str], where: ds.Expression) -> Iterator[pa.RecordBatch]:
     """Read the named columns of the rows that fulfil `where`, in order.
 
-    A dataset keeps the footer of each file it has met, which for a hundred thousand parts is gigabytes. So
-    parts are met a few at a time, by datasets that go.
+    A dataset keeps the footer of each file it has met, which for a hundred thousand parts is gigabytes, and
+    reads all row groups of a large file ahead. So row groups are met a few at a time, by datasets that go.
     """
     if not isinstance(rows, ds.FileSystemDataset):
         yield from rows.to_batches(columns=list(columns), filter=where)
         return
-    paths = [part.path for part in rows.get_fragments()]
-    for first in range(0, len(paths), _AT_ONCE):
-        some = [rows.format.make_fragment(path, rows.filesystem) for path in paths[first : first + _AT_ONCE]]
+    for some in _row_groups(rows):
         met = ds.FileSystemDataset(some, rows.schema, rows.format, rows.filesystem)
         yield from met.to_batches(columns=list(columns), filter=where)
+
+
+def _row_groups(rows: ds.FileSystemDataset) -> Iterator[list[ds.ParquetFileFragment]]:
+    waiting: list[ds.ParquetFileFragment] = []
+    held = 0
+    for part in rows.get_fragments():
+        # Made anew, for the dataset's own would keep what it learns.
+        for group in rows.format.make_fragment(part.path, rows.filesystem).split_by_row_group():
+            waiting.append(group)
+            held += group.num_row_groups and group.row_groups[0].num_rows
+            if len(waiting) == _AT_ONCE or held >= _ROWS_AT_ONCE:
+                yield waiting
+                waiting, held = [], 0
+    if waiting:
+        yield waiting

@@ -92,7 +92,7 @@ class Shard:
     @property
     def part(self) -> str:
         """Name of the part this shard becomes."""
-        return f"{archive_prefix(self.archive)}{_digits(self.identity)}-{self.first:010d}.parquet"
+        return part_name(f"{archive_prefix(self.archive)}{_digits(self.identity)}-", self.first)
 
     @property
     def images(self) -> int | None:
@@ -118,6 +118,11 @@ def archive_prefix(archive: str) -> str:
 def part_prefix(record: ArchiveRecord) -> str:
     """Begin the names of all parts of an archive with its present content."""
     return f"{archive_prefix(record.archive)}{_digits(record.identity)}-"
+
+
+def part_name(prefix: str, first: int) -> str:
+    """Name the part that begins with a member, from how the names of all parts of its archive begin."""
+    return f"{prefix}{first:010d}.parquet"
 
 
 def map_name(archive: str, index: int) -> str:

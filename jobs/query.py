@@ -14,7 +14,8 @@ from rich.table import Column, Table
 
 from jobs import folder
 from jobs.errors import Refusal
-from jobs.lotlist import open_scores
+from jobs.evaluate import open_rows
+from jobs.lotlist import SHIFT, open_scores, read
 from jobs.text import plain
 
 FORMATS = ("table", "csv", "json")
@@ -26,6 +27,10 @@ _LOCKS = (
     "SET autoload_known_extensions = false",
     "SET lock_configuration = true",
 )
+
+
+_SCORES = "CREATE VIEW scores AS SELECT r.*, l.lot_shift FROM rows_alone r LEFT JOIN lots l ON r.lot = l.lot"
+"""Of a compacted job, whose files hold rows of many lots."""
 
 
 def query(out: str, sql: str) -> pa.Table:
@@ -46,10 +51,16 @@ def query(out: str, sql: str) -> pa.Table:
     Refusal
         Where there is no job in the folder, the SQL is not one SELECT, or it fails.
     """
-    if folder.read_job(out) is None:
+    job = folder.read_job(out)
+    if job is None:
         raise Refusal(f"{out}: not a job folder: name the one that score wrote with --out")
     with duckdb.connect() as connection:
-        connection.register("scores", open_scores(out))
+        if folder.is_compacted(job):
+            connection.register("rows_alone", open_rows(out))
+            connection.register("lots", read(out).select(["lot", SHIFT]))
+            connection.execute(_SCORES)
+        else:
+            connection.register("scores", open_scores(out))
         for lock in _LOCKS:
             connection.execute(lock)
         try:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from dice_core.tally import Tally
 from jobs import folder, kernels, lotlist, parts, plan, storage, summary
 from jobs.cluster import open_cluster
 from jobs.config import LOCAL, SERIAL, ScoreSettings, check_spec
+from jobs.coverage import cover
 from jobs.errors import ExitCode, Refusal
 from jobs.execute import ClusterLostError, prepare, run
 from jobs.parquet import digest
@@ -121,16 +122,18 @@ def _score_alone(job: _Job, evaluate: Evaluate, listener: Listener) -> ScoreResu
     result = _run(job, listener)
     code = _exit_code(settings, result.total.tally, result.failed)
     evaluation = dict(evaluate(job.out)) if result.total.tally.rows else {}
-    if evaluation:
-        # It was asked before there was a summary to say so.
-        evaluation["complete"] = result.failed == 0
+    # The evaluation was asked before there was a summary to say that the job has ended.
+    covered = replace(cover(job.out), ended=result.failed == 0)
+    state = {"complete": covered.complete, "missing": covered.told()}
     told = {
         **result.told(),
+        **state,
         **lotlist.write(job.out).alarms,
+        "hashes": folder.hashes(job.out),
         "fingerprint": job.shard.fingerprint,
         "model_hash": job.shard.model_hash,
         "settings": _told(settings),
-        "evaluation": evaluation,
+        "evaluation": evaluation and {**evaluation, **state},
     }
     folder.write_json(storage.join(job.out, folder.SUMMARY), told)
     return ScoreResult(code, told, result.rows)
@@ -190,7 +193,7 @@ def _open_job(settings: ScoreSettings, records: list[ArchiveRecord], model: byte
             records,
             overwrite=settings.overwrite,
         )
-        folder.begin(out, start, decides, settings.sources, model)
+        folder.begin(out, start, decides, settings.sources, model, records)
         names = frozenset(storage.list_names(out))
     except OSError as error:
         raise Refusal(f"{out}: {error.strerror or error}: name a folder to write to with --out") from error

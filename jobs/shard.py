@@ -178,5 +178,9 @@ def _commit(url: str, shard: Shard, settings: ShardSettings, table: pa.Table) ->
         "members": str(table.num_rows if shard.members is None else shard.members),
         "tally": tally.to_json(),
     }
-    size, digest = parquet.write_table(url, table, metadata)
+    try:
+        size, digest = parquet.write_table(url, table, metadata)
+    except FileExistsError:
+        # The same shard ran elsewhere too: what others may have read or listed stays.
+        return read_report(url, settings.fingerprint)
     return PartReport(shard.part, size, digest, tally, archive, shard.identity, shard.first, table.num_rows)

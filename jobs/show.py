@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dice_core.bank import Bank
-from jobs.caveats import duplicates, expected, number, seen, share, weight, wrong_faces
+from jobs.caveats import duplicates, expected, incomplete, number, seen, share, weight, wrong_faces
+from jobs.compact import Compacted
 from jobs.demo import DemoResult
 from jobs.errors import ExitCode
 from jobs.evaluate import DEFAULT_SCORE
@@ -104,7 +105,7 @@ def scored(result: ScoreResult, out: str) -> RenderableType:
         f"{told['anomaly']:,} anomalous, {told['unknown_part']:,} of unknown kind, "
         f"{told['rejected']:,} rejected; archive junk ignored: {told['ignored']:,}"
     )
-    lines = [counted]
+    lines = [*incomplete(told["missing"]), counted]
     lines += [
         f"rejected: {count:,} {reason}"
         for reason, count in told["reasons"].items()
@@ -132,6 +133,12 @@ def scored(result: ScoreResult, out: str) -> RenderableType:
     return Group(*_lines(lines))
 
 
+def compacted(result: Compacted, new: str) -> RenderableType:
+    """Tell what a compaction came to."""
+    line = f"rows {result.rows:,}, parts {result.parts:,}, files {result.files:,}: {new}"
+    return Group(*_lines([line if result.written else f"nothing new to compact: {line}"]))
+
+
 def headline(evaluation: Mapping[str, Any]) -> list[str]:
     """Give F1 with what it takes to read it: interval, prevalence, independent parts, images seen before."""
     bounds = evaluation["intervals"]["f1"]
@@ -145,9 +152,7 @@ def headline(evaluation: Mapping[str, Any]) -> list[str]:
 
 def evaluated(evaluation: Mapping[str, Any], *, compare: bool, faces: bool = True) -> RenderableType:
     """Tell what rows are worth: the headline, then the faces, then every score column side by side."""
-    parts: list[RenderableType] = []
-    if not evaluation["complete"]:
-        parts.append(Text("INCOMPLETE: not every planned shard has its rows; the same score command goes on"))
+    parts: list[RenderableType] = [*_lines(incomplete(evaluation["missing"]))]
     parts.append(
         Text(
             f"{evaluation['images']:,} images, {evaluation['rejected']:,} rejected, "

@@ -3,6 +3,7 @@
 Every function takes a path or a URL. Local ones only, so far: a plain path or ``file://``.
 """
 
+import errno
 import fcntl
 import os
 import stat
@@ -18,6 +19,7 @@ from fsspec.utils import get_protocol
 from jobs.errors import Refusal
 
 _LOCAL = ("file", "local")
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
 _WILDCARDS = frozenset("*?[")
 
 
@@ -209,8 +211,14 @@ def remove(url: str) -> None:
 
 
 @contextmanager
-def writing(url: str) -> Iterator[BinaryIO]:
-    """Open a file that appears under its name when the block ends well, and not at all otherwise."""
+def writing(url: str, *, replace: bool = True) -> Iterator[BinaryIO]:
+    """Open a file that appears under its name when the block ends well, and not at all otherwise.
+
+    Raises
+    ------
+    FileExistsError
+        Where it is not to replace another, and one has appeared there; the other stays.
+    """
     path = Path(absolute(url))
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:12]}.tmp")
     try:
@@ -218,11 +226,28 @@ def writing(url: str) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        if replace:
+            temporary.replace(path)
+        else:
+            _link(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _link(temporary: Path, path: Path) -> None:
+    """Give a file its name unless another has it; what knows no hard links has no such rename."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        temporary.replace(path)
+    else:
+        temporary.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

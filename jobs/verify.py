@@ -1,21 +1,21 @@
 """The job ``verify``: tells whether a job folder agrees with itself, down to the bytes of its parts."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
-from dice_core.rows import SCHEMA, SCHEMA_VERSION
-from dice_core.tally import Kind, Tally
-from jobs import folder, lotlist, parquet, parts, storage, summary
+from jobs import folder, lotlist, parquet, parts, planlist, storage, summary
 from jobs.errors import Refusal
-from jobs.shard import PartReport
+from jobs.held import Held
+from jobs.partcheck import check_part, origin
 from jobs.summary import Total
 
 
 def verify(out: str) -> list[str]:
     """List what does not agree in a job folder, one line each; nothing where all does.
+
+    Every file of rows is read in batches, one after the other; of each only its name and range are held.
 
     Raises
     ------
@@ -27,98 +27,127 @@ def verify(out: str) -> list[str]:
         raise Refusal(f"{out}: not a job folder: name one that score wrote")
     names = storage.list_names(out)
     try:
-        listed = {report.name: report for report in parts.listed(out)}
+        found, damages = _check_parts(out, names, job)
     except ValueError as error:
-        return [f"{folder.PARTS}: {error}: the same score command writes it anew"]
-    present = [listed[name] for name in names if name in listed]
-    damages = [
-        *_check_model(out, names, job),
-        *(line for report in present for line in _check_part(out, report, job)),
-    ]
+        return [f"{folder.PARTS}: {error}: {_again(job)}"]
+    damages += [*_check_job(job), *_check_model(out, names, job)]
     return [
-        *_check_names(names, listed),
+        *_check_names(out, names, job, found),
         *damages,
         # Of rows or a model that cannot be trusted, nothing can be told.
-        *(() if damages else lotlist.check(out)),
-        *_check_ranges(out, present),
-        *_check_summary(out, names, present),
+        *(() if damages or found.unlisted else lotlist.check(out)),
+        *_check_ranges(found),
+        *_check_plan(out, names, job, found),
+        *_check_summary(out, names, found),
     ]
 
 
-def _check_names(names: list[str], listed: Mapping[str, PartReport]) -> Iterator[str]:
-    if folder.PARTS not in names:
-        yield f"{folder.PARTS}: missing: the job has not ended; the same score command goes on"
-    if folder.SUMMARY not in names:
-        yield f"{folder.SUMMARY}: missing: the job has not ended; the same score command goes on"
-    for name in sorted(set(listed) - set(names)):
+def _again(job: Mapping[str, Any]) -> str:
+    return f"the same {'compact' if folder.is_compacted(job) else 'score'} command writes it anew"
+
+
+@dataclass
+class _Found:
+    """What the list and the files of rows tell."""
+
+    unlisted: set[str]
+    """Files of rows that no line tells of."""
+    gone: list[str] = field(default_factory=list)
+    """Those that are listed and not there."""
+    total: Total = field(default_factory=Total)
+    """Of the listed files that are there."""
+    held: set[str] = field(default_factory=set)
+    """The names of the shards' parts, whether they are files or in one of a compacted job."""
+    ranges: dict[str, "array[int]"] = field(default_factory=dict)
+    """Of each archive: first index, rows and members of the archive, part after part."""
+
+    def holds(self, held: Iterable[Held]) -> None:
+        for part in held:
+            self.held.add(part.name)
+            self.ranges.setdefault(part.archive, array("q")).extend((part.first, part.rows, part.members))
+
+
+def _check_parts(out: str, names: Collection[str], job: Mapping[str, Any]) -> tuple[_Found, list[str]]:
+    """Check every listed file, as the list is read."""
+    compacted = folder.is_compacted(job)
+    there = {name for name in names if folder.is_part(name, compacted=compacted)}
+    found = _Found(set(there))
+    lines: list[str] = []
+    for listed in parts.listed(out):
+        if listed.name not in there:
+            found.gone.append(listed.name)
+        elif listed.name not in found.unlisted:
+            lines.append(f"{listed.name}: listed twice")
+        else:
+            found.unlisted.remove(listed.name)
+            checked = check_part(out, listed, job)
+            lines += checked.lines
+            found.holds(checked.held)
+            found.total.add(listed.tally)
+    return found, lines
+
+
+def _check_names(out: str, names: Collection[str], job: Mapping[str, Any], found: _Found) -> Iterator[str]:
+    compacted = folder.is_compacted(job)
+    goes_on = f"the same {'compact' if compacted else 'score'} command goes on"
+    for name in (folder.PLAN, folder.PARTS, folder.SUMMARY):
+        if name not in names:
+            yield f"{name}: missing: the job has not ended; {goes_on}"
+    for name in sorted(found.gone):
         yield f"{name}: listed, but missing"
     for name in names:
-        if not folder.is_own(name):
+        if not folder.is_own(name, compacted=compacted):
             yield f"{name}: not the job's"
-        elif folder.is_part(name) and name not in listed and folder.PARTS in names:
-            yield f"{name}: not listed"
+        elif name in found.unlisted and folder.PARTS in names:
+            yield f"{name}: not listed{origin(storage.join(out, name), None, job)}"
 
 
-def _check_model(out: str, names: list[str], job: Mapping[str, Any]) -> Iterator[str]:
+def _check_job(job: Mapping[str, Any]) -> Iterator[str]:
+    if folder.fingerprint(job["decides"]) != job["fingerprint"]:
+        yield f"{folder.JOB}: its fingerprint is not that of its settings"
+
+
+def _check_model(out: str, names: Collection[str], job: Mapping[str, Any]) -> Iterator[str]:
     if folder.MODEL not in names:
         yield f"{folder.MODEL}: missing"
     elif parquet.digest(storage.read(storage.join(out, folder.MODEL))) != job["decides"]["model"]:
         yield f"{folder.MODEL}: not the model of the job"
 
 
-def _check_part(out: str, listed: PartReport, job: Mapping[str, Any]) -> Iterator[str]:
-    """Check one part against its line in the list, its metadata against its rows."""
-    url = storage.join(out, listed.name)
-    data = storage.read(url)
-    if len(data) != listed.size:
-        yield f"{listed.name}: {len(data)} bytes, listed with {listed.size}"
-        return
-    if parquet.digest(data) != listed.hash:
-        yield f"{listed.name}: its bytes are not those that were written"
-        return
-    about = parquet.read_footer(url).metadata
-    rows = parquet.read_columns(url)
-    if about.get("schema_version") != str(SCHEMA_VERSION) or rows.schema.remove_metadata() != SCHEMA:
-        yield f"{listed.name}: its columns are not those of schema version {SCHEMA_VERSION}"
-        return
-    if about.get("fingerprint") != job["fingerprint"]:
-        yield f"{listed.name}: from a job with other settings"
-    if rows["index"].to_pylist() != list(range(listed.first, listed.first + listed.rows)):
-        yield f"{listed.name}: its rows are not {listed.first} to {listed.first + listed.rows - 1} in order"
-    if rows.num_rows and set(rows["archive"].unique().to_pylist()) != {listed.archive}:
-        yield f"{listed.name}: has rows of another archive than {listed.archive}"
-    counted = Tally.of(rows.select(Kind._fields))
-    if counted != listed.tally or counted != Tally.from_json(about["tally"]):
-        yield f"{listed.name}: its tally is not that of its rows"
-
-
-def _check_ranges(out: str, listed: list[PartReport]) -> Iterator[str]:
+def _check_ranges(found: _Found) -> Iterator[str]:
     """Check that the parts of each archive follow each other from its first member to its last."""
-    by_archive: dict[str, list[PartReport]] = defaultdict(list)
-    for report in listed:
-        by_archive[report.archive].append(report)
-    for archive, reports in sorted(by_archive.items()):
-        end = 0
-        for report in sorted(reports, key=lambda report: report.first):
-            if report.first != end:
-                what = "missing" if report.first > end else "there twice"
-                yield f"{archive}: rows {min(end, report.first)} to {max(end, report.first) - 1} are {what}"
-            end = report.first + report.rows
-        last = max(reports, key=lambda report: report.first)
-        members = _members(storage.join(out, last.name))
-        if members is not None and end < members:
+    for archive, numbers in sorted(found.ranges.items()):
+        end, members = 0, max(numbers[2::3])
+        for first, rows in sorted(zip(numbers[::3], numbers[1::3], strict=True)):
+            if first != end:
+                what = "missing" if first > end else "there twice"
+                yield f"{archive}: rows {min(end, first)} to {max(end, first) - 1} are {what}"
+            end = first + rows
+        if end < members:
             yield f"{archive}: rows {end} to {members - 1} are missing"
 
 
-def _members(url: str) -> int | None:
-    """Tell how many members the archive of a part has; None where the part is damaged."""
+def _check_plan(out: str, names: Collection[str], job: Mapping[str, Any], found: _Found) -> Iterator[str]:
+    """Check that every planned shard has its part, and every part was planned."""
+    if folder.PLAN not in names:
+        return
+    unplanned = set(found.held if folder.is_compacted(job) else filter(folder.is_part, names))
+    there = frozenset(unplanned)
     try:
-        return int(parquet.read_footer(url).metadata["members"])
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError):
-        return None
+        for source in planlist.read(out):
+            missing = [part for part in source.parts if part not in there]
+            unplanned.difference_update(source.parts)
+            if missing:
+                share = f"{len(missing)} of its {len(source.first)} planned shards"
+                yield f"{source.archive}: {share} have no part, first {missing[0]}"
+    except ValueError as error:
+        yield f"{folder.PLAN}: {error}: {_again(job)}"
+        return
+    for name in sorted(unplanned):
+        yield f"{name}: not planned: name its source once more in the same score command, or remove it"
 
 
-def _check_summary(out: str, names: list[str], listed: list[PartReport]) -> Iterator[str]:
+def _check_summary(out: str, names: Collection[str], found: _Found) -> Iterator[str]:
     if folder.SUMMARY not in names:
         return
     try:
@@ -126,6 +155,9 @@ def _check_summary(out: str, names: list[str], listed: list[PartReport]) -> Iter
     except ValueError as error:
         yield f"{folder.SUMMARY}: not a summary: {error}"
         return
-    for name, count in summary.counts(Total.of(report.tally for report in listed).tally).items():
+    for name, count in summary.counts(found.total.tally).items():
         if told.get(name) != count:
             yield f"{folder.SUMMARY}: {name} is {told.get(name)}, the parts have {count}"
+    for name, written in told.get("hashes", {}).items():
+        if name in names and parquet.hash_file(storage.join(out, name)).hash != written:
+            yield f"{name}: its bytes are not those the summary was written after"

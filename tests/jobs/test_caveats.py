@@ -1,6 +1,6 @@
 import pytest
 
-from jobs.caveats import expected, number, wrong_faces
+from jobs.caveats import expected, incomplete, number, wrong_faces
 
 EXPECTED = {
     "from": "rows",
@@ -78,3 +78,49 @@ def test_confusions_between_faces_are_told_the_commonest_first():
         "b for a (5), a for b (2), a for c (1)"
     )
     assert wrong_faces({"face_confusion": {"a": {"a": 1000}, "b": {"b": 2}}}) == []
+
+
+ALL = "all 3,000 planned shards are there"
+GOES_ON = "the same score command goes on"
+MISSING = {
+    "planned_shards": 3000,
+    "missing_shards": 1200,
+    "archives": 12,
+    "listed": [{"name": "/a.tar", "missing_shards": 1, "shards": 2, "missing_rows": 2000, "rows": 3500}],
+    "unplanned_parts": 0,
+    "ended": True,
+    "compacted": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        (
+            {},
+            [
+                f"INCOMPLETE: 1,200 of 3,000 planned shards (40.00%) are missing; {GOES_ON}",
+                "  /a.tar: 1 of 2 shards, 2,000 of 3,500 rows missing",
+                "  and 11 more",
+            ],
+        ),
+        (
+            {"missing_shards": 0, "archives": 0, "listed": [], "ended": False},
+            [f"INCOMPLETE: {ALL}, but the job has not ended; {GOES_ON}"],
+        ),
+        (
+            {"missing_shards": 0, "archives": 0, "listed": [], "unplanned_parts": 2},
+            [f"INCOMPLETE: {ALL}, and 2 that were not planned; verify names them"],
+        ),
+        (
+            {"planned_shards": None, "missing_shards": 0, "archives": 0, "listed": [], "ended": False},
+            [f"INCOMPLETE: the job has not ended, and what was planned is not told; {GOES_ON}"],
+        ),
+    ],
+)
+def test_what_is_missing_is_told_with_its_share_and_names(changes, lines):
+    assert incomplete(MISSING | changes) == lines
+
+
+def test_nothing_is_said_of_a_complete_job():
+    assert incomplete(None) == []

@@ -22,7 +22,7 @@ def parts(*records):
 
 
 def job(**changes):
-    return {"decides": {**DECIDES, **changes}, "sources": ["a.tar"]}
+    return {"kind": "dice-inspect job", "decides": {**DECIDES, **changes}, "sources": ["a.tar"]}
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_new_folder_holds_job_and_model(tmp_path):
     out = str(tmp_path / "deep" / "out")
     decides = folder.deciding(folder.parquet.digest(b"model"), 4, Limits())
     folder.begin(out, Start.NEW, decides, ["b.tar", "a.tar"], b"model")
-    assert storage.list_names(out) == ["_job.json", "_model.npz"]
+    assert storage.list_names(out) == ["_job.json", "_model.npz", "_plan.parquet"]
     written = folder.read_job(out)
     assert written["sources"] == [storage.absolute(name) for name in ("a.tar", "b.tar")]
     assert written["fingerprint"] == folder.fingerprint(decides)
@@ -126,7 +126,7 @@ def test_starting_afresh_removes_the_jobs_own_files_alone(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     folder.begin(out, Start.NEW, DECIDES, ["a.tar"], b"old model")
     folder.begin(out, Start.AFRESH, DECIDES | {"shard_size": 5}, ["b.tar"], b"new model")
-    assert samples.names(tmp_path) == sorted([*others, "_job.json", "_model.npz"])
+    assert samples.names(tmp_path) == sorted([*others, "_job.json", "_model.npz", "_plan.parquet"])
     assert (tmp_path / "_model.npz").read_bytes() == b"new model"
     assert folder.read_job(out)["sources"] == [storage.absolute("b.tar")]
     assert folder.read_job(out)["decides"]["shard_size"] == 5

@@ -141,7 +141,7 @@ def without_summary_alarms(out):
         (lambda out: relist(out, lambda lines: lines[1:]), "of 1 lots it tells what the rows do not"),
         (lambda out: relist(out, lambda lines: [*lines, {**lines[0], "lot": "x"}]), "of 1 lots"),
         (lambda out: relist(out, lambda lines: [{**line, "alarm": None} for line in lines]), "first "),
-        (lambda out: relist(out, lambda lines: [{**line, "lot_shift": 0.0} for line in lines]), "of 4 lots"),
+        (lambda out: relist(out, lambda lines: [{**line, "lot_shift": 9.0} for line in lines]), "of 4 lots"),
         (without_summary_alarms, "_summary.json: alarmed_lots is 0, the rows have"),
         (without_summary_alarms, "its lot_alarms are not those of the rows"),
     ],

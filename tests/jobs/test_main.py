@@ -41,6 +41,7 @@ CONTRACT = {
         *("out", "--score", "--threshold", "--prevalence", "--per-face", "--correct-lots", "--json"),
     },
     "verify": {"out"},
+    "compact": {"job", "--out"},
     "query": {"out", "sql", "--format"},
 }
 EVALUATION = {
@@ -62,7 +63,7 @@ EVALUATION = {
 }
 LOTS = {"lots", "corrected"}
 BESIDES = {
-    *("prevalence", "independent_parts", "seen", "unseen", "duplicates"),
+    *("missing", "prevalence", "independent_parts", "seen", "unseen", "duplicates"),
     *("face_confusion", "wrong_face", "expected"),
 }
 """What it takes to read an F1, and what it means in service."""
@@ -261,6 +262,34 @@ def test_verify_ends_with_1_where_something_does_not_agree(command, job, tmp_pat
 def test_query_writes_what_is_asked_for(command, job):
     ran = command("query", job, "SELECT count(*) AS n FROM scores", "--format", "csv")
     assert (ran.code, ran.out) == (0, '"n"\n40\n')
+
+
+def test_what_is_told_of_an_incomplete_job_begins_with_it(command, job, lot, tmp_path):
+    for path in job.iterdir():
+        if not path.name.startswith("part-"):
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    first = "INCOMPLETE: 1 of 1 planned shards (100.00%) are missing; the same score command goes on"
+    told = [first, f"  {lot}: 1 of 1 shards, 40 of 40 rows missing"]
+    assert command("evaluate", tmp_path).out.splitlines()[:2] == told
+    sql = "SELECT count(*) AS n FROM scores"
+    assert command("query", tmp_path, sql).out.splitlines()[:2] == told
+    for form in ("csv", "json"):
+        ran = command("query", tmp_path, sql, "--format", form)
+        assert ran.err.splitlines() == told
+        assert "INCOMPLETE" not in ran.out
+    evaluation = json.loads(command("evaluate", tmp_path, "--json").out)
+    assert (evaluation["complete"], evaluation["missing"]["missing_shards"]) == (False, 1)
+
+
+def test_compact_writes_a_folder_that_is_read_and_not_written(command, score, job, lot, tmp_path):
+    ran = command("compact", job, "--out", tmp_path / "new")
+    assert (ran.code, ran.out) == (0, f"rows 40, parts 1, files 1: {tmp_path}/new\n")
+    assert command("verify", tmp_path / "new").out == "all parts, rows and the summary agree\n"
+    for arguments in (("evaluate", "--json"), ("query", "SELECT * FROM scores")):
+        name, *others = arguments
+        assert command(name, tmp_path / "new", *others).out == command(name, job, *others).out
+    assert "read-only" in score(lot, "--out", tmp_path / "new").refusal
+    assert command("compact", job, "--out", tmp_path / "new").out.startswith("nothing new to compact: ")
 
 
 # Policies
@@ -510,6 +539,9 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
         ("query {tmp} SELECT", ["not a job folder", "--out"]),
         ("evaluate {job} --score size", ["--score size", "defect_score"]),
         ("evaluate {job} --threshold best", ["--threshold 'best'", "recall=R"]),
+        ("compact {tmp} --out {tmp}/new", ["not a job folder", "--out"]),
+        ("compact {job}", ["--out", "compact --help"]),
+        ("compact {job} --out {job}/new", ["new: one folder lies in the other", "name one outside"]),
         ("query {job} DROP+VIEW+scores", ["one SELECT"]),
         ("query {job} SELECT+1;SELECT+2", ["one SELECT"]),
         ("query {job} SELECT+nothing+FROM+scores", ["nothing"]),

@@ -1,5 +1,6 @@
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from jobs import parquet
@@ -41,3 +42,40 @@ def test_a_scan_reads_every_part_in_order(tmp_path, parts):
     assert all(batch.schema.names == ["a"] for batch in read)
     found = [value for batch in read for value in batch["a"].to_pylist()]
     assert found == [value for number in range(parts) for value in (number, number + 0.5)]
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1])
+def test_a_file_is_hashed_a_piece_at_a_time(tmp_path, size):
+    data = bytes(range(256)) * (size // 256 + 1)
+    (tmp_path / "a").write_bytes(data[:size])
+    assert parquet.hash_file(str(tmp_path / "a")) == (size, parquet.digest(data[:size]))
+
+
+def test_what_is_hashed_on_its_way_is_what_is_written(tmp_path, table):
+    with (tmp_path / "a").open("wb") as file:
+        sink = parquet.Hashing(file)
+        pq.write_table(table, sink)
+    assert sink.written == parquet.hash_file(str(tmp_path / "a"))
+    assert pq.read_table(tmp_path / "a").equals(table)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 20, 1000])
+def test_a_scan_reads_the_row_groups_of_large_files_in_order_a_few_at_a_time(tmp_path, monkeypatch, at_once):
+    monkeypatch.setattr(parquet, "_ROWS_AT_ONCE", at_once)
+    whole = pa.table({"a": range(50)})
+    names = [str(tmp_path / f"{number}.parquet") for number in range(2)]
+    for number, name in enumerate(names):
+        pq.write_table(whole.slice(number * 25, 25), name, row_group_size=4)
+    rows = ds.dataset(names, format="parquet")
+    read = [
+        value for batch in parquet.scan(rows, ["a"], ds.field("a") >= 3) for value in batch["a"].to_pylist()
+    ]
+    assert read == list(range(3, 50))
+
+
+def test_a_table_replaces_no_file(tmp_path, table):
+    url = str(tmp_path / "part.parquet")
+    parquet.write_table(url, table, {})
+    with pytest.raises(FileExistsError):
+        parquet.write_table(url, table.slice(1), {})
+    assert parquet.read_columns(url).num_rows == 3

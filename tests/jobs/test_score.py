@@ -84,7 +84,7 @@ def test_every_member_is_a_row_in_order(lot, model, out):
         "not_an_image": 15,
         "wrong_size": 15,
     }
-    assert result.summary["evaluation"] == {"evaluated": "out", "complete": True}
+    assert result.summary["evaluation"] == {"evaluated": "out", "complete": True, "missing": None}
     assert json.loads((Path(out) / "_summary.json").read_text()) == json.loads(json.dumps(result.summary))
     assert verify(out) == []
 

@@ -37,6 +37,7 @@ EVALUATION = {
     "ignored": 3,
     "unlabelled": 4,
     "complete": True,
+    "missing": None,
     "score": "ssim",
     "threshold": 0.87654,
     "f1": 0.6667,
@@ -57,6 +58,7 @@ EVALUATION = {
     "corrected": None,
 }
 SUMMARY = {
+    "missing": None,
     "images": 1500,
     "archives": 2,
     "good": 1400,
@@ -117,8 +119,22 @@ def test_exact_duplicates_are_told():
 
 
 def test_an_incomplete_job_says_so_first():
-    shown = text(show.evaluated({**EVALUATION, "complete": False}, compare=False))
-    assert shown.startswith("INCOMPLETE: ")
+    missing = {
+        "planned_shards": 40,
+        "missing_shards": 3,
+        "archives": 1,
+        "listed": [
+            {"name": "/[red].tar", "missing_shards": 3, "shards": 4, "missing_rows": None, "rows": None}
+        ],
+        "unplanned_parts": 0,
+        "ended": False,
+        "compacted": False,
+    }
+    shown = text(show.evaluated({**EVALUATION, "complete": False, "missing": missing}, compare=False))
+    assert shown.startswith("INCOMPLETE: 3 of 40 planned shards (7.50%) are missing; ")
+    assert "\n  /[red].tar: 3 of 4 shards missing\n" in shown
+    summary = {**SUMMARY, "missing": missing}
+    assert text(show.scored(ScoreResult(ExitCode.DONE, summary, 1501), "/rows")).startswith("INCOMPLETE: ")
 
 
 def test_an_evaluation_without_labels_or_intervals():

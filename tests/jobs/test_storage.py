@@ -1,4 +1,6 @@
+import errno
 import os
+from pathlib import Path
 
 import pytest
 import samples
@@ -78,6 +80,39 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path):
         writing.gen.throw(OSError("disk full"))
     assert storage.read(url) == b"before"
     assert samples.names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+def test_a_write_that_replaces_nothing_appears_where_there_is_nothing(tmp_path, monkeypatch, links):
+    def refused(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", refused)
+    with storage.writing(str(tmp_path / "file"), replace=False) as file:
+        file.write(b"whole")
+        assert storage.list_names(str(tmp_path)) == []
+    assert samples.names(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"whole"
+
+
+def test_a_write_that_replaces_nothing_leaves_what_appeared_meanwhile(tmp_path):
+    url = str(tmp_path / "file")
+    with pytest.raises(FileExistsError), storage.writing(url, replace=False) as file:  # noqa: PT012
+        file.write(b"second")
+        storage.write(url, b"first")
+    assert samples.names(tmp_path) == ["file"]
+    assert storage.read(url) == b"first"
+
+
+def test_a_disk_that_is_full_at_the_last_step_is_no_lack_of_links(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "hardlink_to", full)
+    with pytest.raises(OSError, match="No space"), storage.writing(str(tmp_path / "f"), replace=False):
+        pass
+    assert samples.names(tmp_path) == []
 
 
 def test_unfinished_writes_are_told_by_the_name_they_were_to_have(tmp_path):

@@ -1,0 +1,104 @@
+"""The list of what was planned: one line for each source of a job, so that what is missing has a name."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from jobs import storage
+from jobs.plan import ArchiveRecord, archive_prefix, part_name, part_prefix
+
+PLAN = "_plan.parquet"
+
+PLAN_SCHEMA = pa.schema(
+    [
+        pa.field("archive", pa.string(), nullable=False),
+        pa.field("identity", pa.string(), nullable=False),
+        pa.field("members", pa.int64()),
+        pa.field("prefix", pa.string(), nullable=False),
+        pa.field("first", pa.list_(pa.int64()), nullable=False),
+    ]
+)
+"""One line per source: `members` where known, how its parts' names begin, where its shards begin."""
+
+_AT_ONCE = 1000
+
+
+class Planned(NamedTuple):
+    """One source as it was planned."""
+
+    archive: str
+    identity: str
+    members: int | None
+    prefix: str
+    first: list[int]
+
+    @property
+    def parts(self) -> Iterator[str]:
+        """Names of the parts its shards become."""
+        return (part_name(self.prefix, first) for first in self.first)
+
+    def rows(self, shard: int) -> int | None:
+        """Count the rows of one of its shards, by its position; None where only reading would tell."""
+        ends = [*self.first[1:], self.members]
+        end = ends[shard]
+        return None if end is None else end - self.first[shard]
+
+
+def read(out: str) -> Iterator[Planned]:
+    """Read the plan of a job; nothing where there is none.
+
+    Raises
+    ------
+    ValueError
+        Where the file is no plan.
+    """
+    url = storage.join(out, PLAN)
+    if not storage.exists(url):
+        return
+    with storage.open_read(url) as file:
+        try:
+            for batch in pq.ParquetFile(file).iter_batches(_AT_ONCE, columns=PLAN_SCHEMA.names):
+                yield from (Planned(**line) for line in batch.cast(PLAN_SCHEMA).to_pylist())
+        except (pa.ArrowException, OSError, KeyError, TypeError) as error:
+            raise ValueError(f"not a plan: {error}") from error
+
+
+def merged(out: str, records: Iterable[ArchiveRecord]) -> pa.Table | None:
+    """Join sources to those planned before, in the place of what they were; None where that changes nothing.
+
+    A plan that cannot be read is forgotten: sources named once more are planned anew, and none is scored
+    twice for it.
+    """
+    try:
+        known = _table(read(out))
+    except ValueError:
+        known = None
+    listed = _table(map(_line, records))
+    if known is None:
+        return listed
+    length = len(archive_prefix(""))
+    keys = pc.utf8_slice_codeunits(listed["prefix"], 0, length)
+    others = pc.invert(pc.is_in(pc.utf8_slice_codeunits(known["prefix"], 0, length), keys))
+    joined = pa.concat_tables([known.filter(others), listed]).sort_by("archive")
+    unchanged = storage.exists(storage.join(out, PLAN)) and joined.equals(known)
+    return None if unchanged else joined
+
+
+def write(out: str, lines: pa.Table) -> None:
+    """Write the plan, whole or not at all."""
+    with storage.writing(storage.join(out, PLAN)) as file:
+        pq.write_table(lines, file)
+
+
+def _line(record: ArchiveRecord) -> Planned:
+    archive = storage.printable(record.archive)
+    firsts = [cut.index for cut in record.cuts]
+    return Planned(archive, record.identity, record.members, part_prefix(record), firsts)
+
+
+def _table(lines: Iterable[Planned]) -> pa.Table:
+    listed = [line._asdict() for line in lines]
+    return pa.Table.from_pylist(listed, PLAN_SCHEMA).sort_by("archive")

@@ -1,0 +1,85 @@
+import pytest
+
+from dice_core.member import Cut
+from jobs import plan, planlist
+from jobs.plan import ArchiveRecord, Kind
+
+
+def record(archive="/a.tar", identity="1-1", members=10, firsts=(0, 4, 8)):
+    return ArchiveRecord(archive, Kind.TAR, identity, members, tuple(Cut(first, 0) for first in firsts))
+
+
+@pytest.fixture
+def out(tmp_path):
+    return str(tmp_path)
+
+
+def add(out, *records):
+    """Tell whether the plan changed."""
+    lines = planlist.merged(out, records)
+    if lines is not None:
+        planlist.write(out, lines)
+    return lines is not None
+
+
+def archives(out):
+    return [(source.archive, source.identity) for source in planlist.read(out)]
+
+
+def test_the_plan_names_the_parts_of_every_shard(out):
+    records = [
+        record(),
+        record("/b.zip", members=0, firsts=()),
+        record("/c.tar.gz", members=None, firsts=(0,)),
+    ]
+    add(out, *records)
+    named = [part for source in planlist.read(out) for part in source.parts]
+    assert named == [shard.part for shard in plan.shards(records)]
+
+
+def test_a_shards_rows_are_told_where_they_are_known(out):
+    add(out, record(), record("/c.tar.gz", members=None, firsts=(0,)))
+    whole, stream = planlist.read(out)
+    assert [whole.rows(shard) for shard in range(3)] == [4, 4, 2]
+    assert stream.rows(0) is None
+
+
+def test_without_a_file_there_is_no_plan(out):
+    assert list(planlist.read(out)) == []
+
+
+def test_an_empty_plan_is_a_plan(out):
+    assert add(out)
+    assert list(planlist.read(out)) == []
+    assert not add(out)
+
+
+def test_sources_are_added_and_none_is_forgotten(out):
+    assert add(out, record("/b.tar"))
+    assert add(out, record("/c.tar"), record("/a.tar"))
+    assert archives(out) == [("/a.tar", "1-1"), ("/b.tar", "1-1"), ("/c.tar", "1-1")]
+    assert not add(out, record("/b.tar"))
+    assert not add(out, record("/c.tar"), record("/a.tar"))
+
+
+def test_a_source_that_is_another_now_takes_its_own_place(out):
+    add(out, record("/a.tar"), record("/b.tar"))
+    assert add(out, record("/a.tar", "2-2", 3, (0,)))
+    assert archives(out) == [("/a.tar", "2-2"), ("/b.tar", "1-1")]
+    assert [source.members for source in planlist.read(out)] == [3, 10]
+
+
+def test_a_name_that_is_not_utf8_is_printed_and_told_apart_by_its_parts(out):
+    odd = record("/\udcff.tar")
+    add(out, odd)
+    (source,) = planlist.read(out)
+    assert source.archive == r"/\xff.tar"
+    assert list(source.parts) == [shard.part for shard in plan.shards([odd])]
+
+
+def test_a_damaged_plan_is_told_and_written_anew(out, tmp_path):
+    (tmp_path / planlist.PLAN).write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="not a plan"):
+        list(planlist.read(out))
+    assert add(out, record())
+    assert archives(out) == [("/a.tar", "1-1")]
