@@ -112,6 +112,17 @@ class BrightnessScorer:
         return images.astype(np.float32) / 128 - 1
 
 
+class Kernels:
+    """Stands for kernels that take half a second to compile, in whatever process; notes which."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, _settings):
+        (self.folder / f"{os.getpid()}").touch()
+        return 0.5
+
+
 MODEL = _bank()
 
 

@@ -104,23 +104,12 @@ def test_local_workers_give_the_rows_of_the_serial_run(lot, model, out, serial_r
     assert verify(out) == []
 
 
-class Kernels:
-    """Stands for kernels that take half a second to compile, in whatever process; notes which."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def __call__(self, _settings):
-        (self.folder / f"{os.getpid()}").touch()
-        return 0.5
-
-
 @pytest.mark.parametrize(("cluster", "processes"), [("serial", 1), ("local", 3)])
 def test_kernels_are_ready_in_every_process_before_scoring(
     lot, model, out, tmp_path, monkeypatch, cluster, processes
 ):
     (tmp_path / "ready").mkdir()
-    monkeypatch.setattr(kernels, "make_ready", Kernels(tmp_path / "ready"))
+    monkeypatch.setattr(kernels, "make_ready", fake_scorer.Kernels(tmp_path / "ready"))
     heard = Heard()
     workers = None if cluster == "serial" else 2
     result = run(lot, model, out, heard, cluster=cluster, workers=workers)
@@ -131,7 +120,7 @@ def test_kernels_are_ready_in_every_process_before_scoring(
 
 def test_on_a_cluster_that_is_there_only_its_workers_compile(lot, model, out, tmp_path, monkeypatch):
     (tmp_path / "ready").mkdir()
-    monkeypatch.setattr(kernels, "make_ready", Kernels(tmp_path / "ready"))
+    monkeypatch.setattr(kernels, "make_ready", fake_scorer.Kernels(tmp_path / "ready"))
     with samples.scheduler(tmp_path) as address, samples.worker(address) as process:
         result = run(lot, model, out, cluster=address)
     assert samples.names(tmp_path / "ready") == [str(process.pid)]
