@@ -229,7 +229,7 @@ def begin(
         "fingerprint": fingerprint(decides),
         "decides": dict(decides),
         "sources": sorted({*known, *named}),
-        "roots": roots.names,
+        "roots": dict(roots.names),
     }
     if job is None:
         write_json(storage.join(out, JOB), wanted)

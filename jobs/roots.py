@@ -1,23 +1,24 @@
 """Source roots: names for where archives are mounted, so that they are the same ones wherever that is."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Self
 
 from jobs import storage
 from jobs.errors import Refusal
 
 
+@dataclass(frozen=True)
 class Roots:
     """Gives archives names that hold whichever path they are mounted at.
 
-    Parameters
+    Attributes
     ----------
     names
         By the absolute path of a folder, the name it stands for; the longest path that fits decides.
     """
 
-    def __init__(self, names: Mapping[str, str]) -> None:
-        self.names = dict(names)
+    names: Mapping[str, str]
 
     @classmethod
     def parse(cls, options: Iterable[str]) -> Self:
@@ -34,9 +35,8 @@ class Roots:
             prefix, _, name = option.rpartition("=")
             name = name.rstrip("/")
             if not prefix or not name or not name.isprintable() or not prefix.isprintable():
-                raise Refusal(
-                    f"--source-root {storage.printable(option)}: give PREFIX=NAME: a folder and its name"
-                )
+                told = storage.printable(" ".join(option.split()))
+                raise Refusal(f"--source-root {told}: give PREFIX=NAME: a folder, and a name for it")
             if names.setdefault(storage.absolute(prefix), name) != name:
                 raise Refusal(f"--source-root {option}: {prefix} has another name already: give one")
         return cls(names)
