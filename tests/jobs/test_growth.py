@@ -18,7 +18,7 @@ from jobs.evaluate import open_rows
 from jobs.score import score
 from jobs.verify import verify
 
-NIGHTS, ARCHIVES, IMAGES = 30, 10, 3
+NIGHTS, ARCHIVES, IMAGES = 30, 4, 3
 
 
 @pytest.fixture
@@ -207,8 +207,8 @@ class Hall:
 
     def settles(self, night):
         """One archive is still written when its night is scored, and left alone."""
-        late = self.mount / f"{night:02d}" / "7.tar"
-        self.write(late, 1 + night * ARCHIVES + 7, size=1000)
+        late = self.mount / f"{night:02d}" / "1.tar"
+        self.write(late, 1 + night * ARCHIVES + 1, size=1000)
         result = self.score(settle="10m")
         assert (result.unsettled, result.scored) == ((str(late),), (ARCHIVES - 1) * IMAGES)
         self.bring(night)
@@ -216,13 +216,13 @@ class Hall:
 
     def is_caught_half_written(self, night):
         """One is scored half-written; what it is in the end takes the place of that."""
-        late = self.mount / f"{night:02d}" / "7.tar"
+        late = self.mount / f"{night:02d}" / "1.tar"
         with tarfile.open(late) as archive:
             third = archive.getmembers()[2].offset_data
-        self.write(late, 1 + night * ARCHIVES + 7, size=third + 10)
-        assert self.score().summary["broken_archives"] == [f"hall/{night:02d}/7.tar"]
+        self.write(late, 1 + night * ARCHIVES + 1, size=third + 10)
+        assert self.score().summary["broken_archives"] == [f"hall/{night:02d}/1.tar"]
         self.bring(night)
-        with pytest.raises(Refusal, match=rf"hall/{night:02d}/7\.tar: changed"):
+        with pytest.raises(Refusal, match=rf"hall/{night:02d}/1\.tar: changed"):
             self.score()
         assert self.score(replace_changed=True).scored == IMAGES
 
