@@ -42,7 +42,7 @@ def run(*, tiny: bool) -> Report:
     rows = [_measure(parts) for parts in sizes]
     last = rows[-1]
     about = (
-        f"Seconds from the call until the first task would be submitted, of a job of {EACH} parts an archive, "
+        f"Seconds from the call until the first task would be submitted, with {EACH} parts an archive and "
         "all but the last part there; parts and archives are empty files in memory, for none is opened. "
         f"{last['parts']:,} parts: {last['seconds']:.1f} s (at most 60). Memory: the most the process ever "
         "held, above what it held when all was imported."
