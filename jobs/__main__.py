@@ -172,6 +172,20 @@ def score(
     overwrite: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--overwrite", help="Start afresh in a folder that holds a job.")
     ] = False,
+    replace_changed: Annotated[  # noqa: FBT002 - a flag
+        bool,
+        typer.Option(
+            "--replace-changed", help="Score anew what changed since it was scored, in place of its rows."
+        ),
+    ] = False,
+    settle: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="Leave alone what was written to more recently, such as 10m."),
+    ] = None,
+    source_root: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PREFIX=NAME", help="Name what lies below a folder NAME/..., wherever that is."),
+    ] = None,
     maps: Annotated[
         str | None,
         typer.Option(
@@ -198,6 +212,9 @@ def score(
         workers=workers,
         max_rejects=max_rejects,
         overwrite=overwrite,
+        replace_changed=replace_changed,
+        settle=settle,
+        source_roots=tuple(source_root or ()),
         maps=maps,
         exhaustive=exhaustive,
     )

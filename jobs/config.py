@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from jobs import plan, storage
 from jobs.errors import Refusal
 from jobs.reader import Limits
+from jobs.roots import Roots
+from jobs.settle import parse_duration
 from jobs.summary import RejectLimit
 
 SERIAL = "serial"
@@ -44,6 +46,12 @@ class ScoreSettings:
     workers: int | None = None
     max_rejects: str = "1%"
     overwrite: bool = False
+    replace_changed: bool = False
+    """Whether the rows of a source whose content is another may go, for those of its content now."""
+    settle: str | None = None
+    """How long a source must not have been written to; any is taken unless told."""
+    source_roots: tuple[str, ...] = ()
+    """``PREFIX=NAME`` each: what lies below a folder has names that do not depend on where that is."""
     maps: str | None = None
     """Folder for the heat maps of images that are not found good; decides no row."""
     exhaustive: bool = False
@@ -58,6 +66,9 @@ class ScoreSettings:
             raise Refusal("no source: name archives or folders of images")
         check_spec(self.cluster)
         RejectLimit.parse(self.max_rejects)
+        Roots.parse(self.source_roots)
+        if self.settle is not None:
+            parse_duration(self.settle)
         for name in ("workers", "shard_size", "task_images"):
             value = getattr(self, name)
             if value is not None and value < 1:

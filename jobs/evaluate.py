@@ -15,7 +15,7 @@ from dice_core.interval import COVERAGE, FEWEST_PARTS, Groups, Over, independent
 from dice_core.policy import Policy
 from dice_core.rows import SCHEMA, SCORE_DIRECTIONS, Status
 from dice_core.threshold import Confusion, Truth
-from jobs import faces, folder, parquet, storage
+from jobs import faces, folder, parquet, planlist, storage
 from jobs.coverage import cover
 from jobs.errors import Refusal
 from jobs.expected import check, foresee
@@ -144,11 +144,11 @@ def open_rows(out: str, names: Iterable[str] | None = None) -> ds.Dataset:
     job = folder.read_job(out)
     compacted = job is not None and folder.is_compacted(job)
     names = storage.list_names(out) if names is None else names
-    files = [
-        storage.join(storage.absolute(out), name)
-        for name in names
-        if folder.is_part(name, compacted=compacted)
-    ]
+    found = [name for name in names if folder.is_part(name, compacted=compacted)]
+    try:
+        files = [storage.join(storage.absolute(out), name) for name in planlist.live(out, found)]
+    except ValueError as error:
+        raise Refusal(f"{out}: {error}: the same score command writes it anew") from error
     if not files:
         return ds.dataset(SCHEMA.empty_table())
     return ds.dataset(files, schema=SCHEMA, format="parquet")

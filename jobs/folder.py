@@ -2,15 +2,17 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from enum import Enum
 from typing import Any, cast
 
 from dice_core.rows import SCHEMA_VERSION
 from jobs import parquet, planlist, storage
 from jobs.errors import Refusal
-from jobs.plan import ArchiveRecord, Shard, archive_prefix, part_prefix
+from jobs.plan import ArchiveRecord, archive_prefix, part_prefix
 from jobs.reader import Limits
+from jobs.roots import NO_ROOTS, Roots
 
 ROWS_VERSION = 2
 """Raised whenever the same image and the same model would give another row."""
@@ -21,6 +23,9 @@ PLAN = planlist.PLAN
 PARTS = "_parts.parquet"
 LOTS = "_lots.parquet"
 SUMMARY = "_summary.json"
+
+_CHANGED_TOLD = 10
+"""Changed sources that a refusal names; it counts them all."""
 
 _KIND = "dice-inspect job"
 _COMPACTED_KIND = "dice-inspect compacted job"
@@ -79,6 +84,15 @@ def fingerprint(decides: Mapping[str, Any]) -> str:
     return parquet.digest(json.dumps(decides, sort_keys=True).encode())
 
 
+def list_live(out: str) -> list[str]:
+    """List what is in the folder but for the parts of replaced sources; all where the plan is damaged."""
+    names = storage.list_names(out)
+    try:
+        return list(planlist.live(out, names))
+    except ValueError:
+        return names
+
+
 def decide(
     out: str,
     names: Collection[str],
@@ -87,6 +101,7 @@ def decide(
     records: Iterable[ArchiveRecord],
     *,
     overwrite: bool,
+    replace_changed: bool = False,
 ) -> Start:
     """Decide what a start does, from what is in the folder and what is asked for.
 
@@ -95,7 +110,7 @@ def decide(
     out
         The folder, for the messages.
     names
-        What is in it, hidden names left out.
+        What is in it, hidden names and the parts of replaced sources left out.
     job
         What its job file tells; None where there is none.
     decides
@@ -104,6 +119,8 @@ def decide(
         The sources asked for.
     overwrite
         Whether rows that are there may go.
+    replace_changed
+        Whether those of sources with another content may.
 
     Raises
     ------
@@ -128,25 +145,38 @@ def decide(
             f"{out}: holds rows made otherwise ({'; '.join(changes)}): "
             "name another folder with --out, or start afresh with --overwrite"
         )
-    _check_identities(out, names, records)
+    committed = {f"{name.rpartition('-')[0]}-" for name in names if is_part(name)}
+    _check_names(out, committed, records)
+    if not replace_changed:
+        _check_identities(out, committed, records)
     return Start.RESUME
 
 
-def _check_identities(out: str, names: Collection[str], records: Iterable[ArchiveRecord]) -> None:
-    prefix_length = len(archive_prefix(""))
-    committed = {name[:prefix_length]: name for name in names if is_part(name)}
+def _check_names(out: str, committed: Collection[str], records: Iterable[ArchiveRecord]) -> None:
+    """Refuse to give an archive another name than its rows have: it would be scored once more under it."""
     for record in records:
-        name = committed.get(archive_prefix(record.archive))
-        if name is not None and not name.startswith(part_prefix(record)):
+        under_path = replace(record, archive=record.path)
+        if record.path != record.archive and part_prefix(under_path) in committed:
             raise Refusal(
-                f"{record.archive}: changed since its rows in {out} were written: "
-                "name another folder with --out, or start afresh with --overwrite"
+                f"{record.path}: has rows in {out} under that name, so it cannot be {record.archive}: "
+                "leave out --source-root, or start afresh with --overwrite"
             )
 
 
-def pending(planned: Iterable[Shard], names: Collection[str]) -> Iterator[Shard]:
-    """Leave out the shards whose parts are there."""
-    return (shard for shard in planned if shard.part not in names)
+def _check_identities(out: str, committed: Collection[str], records: Iterable[ArchiveRecord]) -> None:
+    asked = {archive_prefix(record.archive): record for record in records}
+    length = len(archive_prefix(""))
+    found = ((asked.get(prefix[:length]), prefix) for prefix in committed)
+    changed = sorted(
+        {record.archive for record, prefix in found if record is not None and prefix != part_prefix(record)}
+    )
+    if changed:
+        more = len(changed) - _CHANGED_TOLD
+        raise Refusal(
+            f"{', '.join(changed[:_CHANGED_TOLD])}{f' and {more:,} more' if more > 0 else ''}: "
+            f"changed since the rows in {out} were written: --replace-changed scores what changed anew and "
+            "nothing else; or name another folder with --out, or start afresh with --overwrite"
+        )
 
 
 def read_job(out: str) -> dict[str, Any] | None:
@@ -178,23 +208,28 @@ def begin(
     sources: Iterable[str],
     model: bytes,
     records: Iterable[ArchiveRecord] = (),
+    roots: Roots = NO_ROOTS,
 ) -> None:
     """Make the folder ready: job file, model and plan.
 
     In a new folder the job file is first, for it tells whose the others are. In one that goes on it is last,
     and a summary goes before the plan grows: whoever reads at any moment finds what is asked for planned and
-    missing, never told of as done. Afresh, the job's own files go, and no others.
+    missing, never told of as done. The parts of a source that changed go after the plan has its new content:
+    from that one write on no reader counts them, so it does not matter how many are left, and whichever
+    start comes next removes these. Afresh, the job's own files go, and no others.
     """
     storage.make_folder(out)
     if start is Start.AFRESH:
         _clear(out)
     job = read_job(out) if start is Start.RESUME else None
     known = job["sources"] if job else []
+    named = (storage.printable(roots.name(storage.absolute(source))) for source in sources)
     wanted = {
         "kind": _KIND,
         "fingerprint": fingerprint(decides),
         "decides": dict(decides),
-        "sources": sorted({*known, *(storage.printable(storage.absolute(source)) for source in sources)}),
+        "sources": sorted({*known, *named}),
+        "roots": dict(roots.names),
     }
     if job is None:
         write_json(storage.join(out, JOB), wanted)
@@ -205,8 +240,15 @@ def begin(
     if planned is not None:
         storage.remove(storage.join(out, SUMMARY))
         planlist.write(out, planned)
+    _remove_replaced(out)
     if job not in (None, wanted):
         write_json(storage.join(out, JOB), wanted)
+
+
+def _remove_replaced(out: str) -> None:
+    names = storage.list_names(out)
+    for name in set(names).difference(planlist.live(out, names)):
+        storage.remove(storage.join(out, name))
 
 
 def _clear(out: str) -> None:

@@ -123,7 +123,7 @@ def check(out: str) -> Iterator[str]:
         yield f"{folder.LOTS}: missing: the same score command writes it"
         return
     try:
-        listed = {line["lot"]: line for line in read(out).to_pylist()}
+        listed, rows = {line["lot"]: line for line in read(out).to_pylist()}, open_rows(out)
     except Refusal as error:
         yield str(error)
         return
@@ -131,7 +131,7 @@ def check(out: str) -> Iterator[str]:
     different: list[str] = []
 
     def compared() -> Iterator[tuple[str, Drift]]:
-        for lot, drift in judge_lots(open_rows(out), bank):
+        for lot, drift in judge_lots(rows, bank):
             if not _same(listed.pop(lot, None), _line(lot, drift)):
                 different.append(lot)
             yield lot, drift

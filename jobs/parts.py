@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dice_core.tally import Tally
-from jobs import storage
+from jobs import parquet, storage
 from jobs.errors import Refusal
 from jobs.folder import PARTS, is_part
 from jobs.shard import PartReport, read_report
@@ -50,6 +50,25 @@ def listed(out: str) -> Iterator[PartReport]:
             raise ValueError(f"not a list of parts: {error}") from error
 
 
+def agrees(out: str) -> bool:
+    """Tell whether the list is one of the parts that are there, by their names and sizes.
+
+    Raises
+    ------
+    ValueError
+        Where the file is no such list.
+    """
+    url = storage.join(out, PARTS)
+    if not storage.exists(url):
+        return False
+    try:
+        told = parquet.read_columns(url, ("name", "size"))
+        lines = dict(zip(told["name"].to_pylist(), told["size"].to_pylist(), strict=True))
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise ValueError(f"not a list of parts: {error}") from error
+    return lines == {name: size for name, size in storage.list_sizes(out).items() if is_part(name)}
+
+
 def committed(out: str, names: Collection[str], fingerprint: str) -> Iterator[PartReport]:
     """Report the parts that are there: as listed, and by reading those that are not listed as they are.
 
@@ -59,9 +78,10 @@ def committed(out: str, names: Collection[str], fingerprint: str) -> Iterator[Pa
         Where a file with a part's name is none, or one of a job with other settings.
     """
     unread = {name for name in names if is_part(name)}
+    sizes = storage.list_sizes(out)
     try:
         for report in listed(out):
-            if report.name in unread and storage.size(storage.join(out, report.name)) == report.size:
+            if report.name in unread and sizes.get(report.name) == report.size:
                 unread.remove(report.name)
                 yield report
     except ValueError:

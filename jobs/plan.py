@@ -6,8 +6,8 @@ workers, so the same sources always give the same parts under the same names.
 
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import blake2b
 from typing import BinaryIO
@@ -18,6 +18,7 @@ from dice_core.tar import walk_tar
 from dice_core.zip import walk_zip
 from jobs import storage
 from jobs.errors import Refusal
+from jobs.identity import Identity
 from jobs.storage import Entry
 
 SHARD_SIZE = 2000
@@ -45,15 +46,19 @@ class ArchiveRecord:
     Attributes
     ----------
     archive
-        Its absolute path.
+        Its name in the rows: its absolute path, unless a source root gives it another.
     identity
-        Names its content at that time; another identity is another content.
+        Names its content at that time, wherever it is mounted; another identity is another content.
     members
         How many members it has; None where only reading it all would tell.
     cuts
         Where each shard begins, in order.
     entries
         The files of a folder; empty for archives.
+    stamp
+        Of the file at that time: while it has it, it was not written to. Empty for folders.
+    mounted
+        The path it is read at, where that is not its name.
     """
 
     archive: str
@@ -62,6 +67,13 @@ class ArchiveRecord:
     members: int | None
     cuts: tuple[Cut, ...]
     entries: tuple[Entry, ...] = ()
+    stamp: str = ""
+    mounted: str | None = None
+
+    @property
+    def path(self) -> str:
+        """Where it is read."""
+        return self.mounted or self.archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +90,8 @@ class Shard:
         Members of the whole archive, where known.
     entries
         The files of a folder's slice; empty for archives.
+    stamp, mounted
+        As its record has them.
     """
 
     archive: str
@@ -88,6 +102,13 @@ class Shard:
     offset: int
     members: int | None
     entries: tuple[Entry, ...] = ()
+    stamp: str = ""
+    mounted: str | None = None
+
+    @property
+    def path(self) -> str:
+        """Where its archive is read."""
+        return self.mounted or self.archive
 
     @property
     def part(self) -> str:
@@ -135,7 +156,7 @@ def _digits(text: str) -> str:
 
 
 def survey(archive: str, shard_size: int) -> ArchiveRecord:
-    """Make the record of a source: look at its format, walk its headers.
+    """Make the record of a source under its own path: look at its format, walk its headers.
 
     Raises
     ------
@@ -147,9 +168,9 @@ def survey(archive: str, shard_size: int) -> ArchiveRecord:
             return survey_folder(archive, storage.list_entries(archive), shard_size)
         if not storage.is_file(archive):
             raise Refusal(f"{archive}: neither a file nor a folder: name archives of images")
-        identity = storage.identity(archive)
+        stamp = storage.stamp(archive)
         with storage.open_read(archive) as stream:
-            return survey_stream(stream, archive, identity, shard_size)
+            return replace(survey_stream(stream, archive, shard_size), stamp=stamp)
     except OSError as error:
         raise Refusal(f"{archive}: {error.strerror or error}: leave it out or make it readable") from error
 
@@ -158,15 +179,16 @@ def survey_folder(archive: str, entries: list[Entry], shard_size: int) -> Archiv
     """Make the record of a folder from its files in order; Refusal where it has none."""
     if not entries:
         raise Refusal(f"{archive}: an empty folder: name one that holds images")
-    digest = blake2b(digest_size=16)
-    for entry in entries:
-        digest.update(repr(tuple(entry)).encode())
     cuts = tuple(Cut(first, 0) for first in range(0, len(entries), shard_size))
-    return ArchiveRecord(archive, Kind.FOLDER, digest.hexdigest(), len(entries), cuts, tuple(entries))
+    return ArchiveRecord(
+        archive, Kind.FOLDER, Identity.of_folder(entries), len(entries), cuts, tuple(entries)
+    )
 
 
-def survey_stream(stream: BinaryIO, archive: str, identity: str, shard_size: int) -> ArchiveRecord:
+def survey_stream(stream: BinaryIO, archive: str, shard_size: int) -> ArchiveRecord:
     """Make the record of an archive from its open stream."""
+    identity = Identity(stream)
+    stream.seek(0)
     head = stream.read(_HEAD)
     stream.seek(0)
     match sniff(head):
@@ -175,16 +197,17 @@ def survey_stream(stream: BinaryIO, archive: str, identity: str, shard_size: int
         case "zip":
             kind, walked = Kind.ZIP, walk_zip(stream)
         case "gzip" if _holds_tar(stream):
-            return ArchiveRecord(archive, Kind.TARGZ, identity, None, (START,))
+            return ArchiveRecord(archive, Kind.TARGZ, identity.digest(), None, (START,))
         case _:
             raise Refusal(_why_no_archive(archive, head))
     cuts: list[Cut] = []
     members = 0
-    for cut, _ in walked:
+    for cut, member in walked:
+        identity.add(member)
         if members % shard_size == 0:
             cuts.append(cut)
         members += 1
-    return ArchiveRecord(archive, kind, identity, members, tuple(cuts))
+    return ArchiveRecord(archive, kind, identity.digest(), members, tuple(cuts))
 
 
 def _holds_tar(stream: BinaryIO) -> bool:
@@ -201,21 +224,29 @@ def _why_no_archive(archive: str, head: bytes) -> str:
     return f"{archive}: neither tar, tar.gz, zip nor a folder: name archives of images"
 
 
-def shards(records: Iterable[ArchiveRecord]) -> Iterator[Shard]:
-    """Cut archives into shards, in order, one at a time as they are asked for."""
+def shards(records: Iterable[ArchiveRecord], there: Collection[str] = frozenset()) -> Iterator[Shard]:
+    """Cut archives into shards, in order, one at a time as they are asked for.
+
+    Those whose parts are `there` are left out, by name, before anything is made of them: a job that goes on
+    may have a million.
+    """
     for record in records:
+        prefix = part_prefix(record)
         stops = [*(cut.index for cut in record.cuts), record.members][1:]
         for cut, stop in zip(record.cuts, stops, strict=True):
-            yield Shard(
-                record.archive,
-                record.kind,
-                record.identity,
-                cut.index,
-                stop,
-                cut.offset,
-                record.members,
-                record.entries[cut.index : stop],
-            )
+            if part_name(prefix, cut.index) not in there:
+                yield Shard(
+                    record.archive,
+                    record.kind,
+                    record.identity,
+                    cut.index,
+                    stop,
+                    cut.offset,
+                    record.members,
+                    record.entries[cut.index : stop],
+                    record.stamp,
+                    record.mounted,
+                )
 
 
 def bundles(planned: Iterable[Shard], images: int) -> Iterator[Bundle]:

@@ -1,4 +1,9 @@
-"""The list of what was planned: one line for each source of a job, so that what is missing has a name."""
+"""The list of what was planned: one line for each source of a job, so that what is missing has a name.
+
+It also decides which rows are a source's: parts of a content that the plan no longer has count for nothing,
+from the moment the plan is replaced. And it remembers, so that a source that was not written to since is
+planned once more without being opened.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -7,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from jobs import storage
-from jobs.plan import ArchiveRecord, archive_prefix, part_name, part_prefix
+from dice_core.member import Cut
+from jobs import parquet, storage
+from jobs.plan import ArchiveRecord, Kind, archive_prefix, part_name, part_prefix
 
 PLAN = "_plan.parquet"
 
@@ -19,9 +25,13 @@ PLAN_SCHEMA = pa.schema(
         pa.field("members", pa.int64()),
         pa.field("prefix", pa.string(), nullable=False),
         pa.field("first", pa.list_(pa.int64()), nullable=False),
+        pa.field("offset", pa.list_(pa.int64()), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("stamp", pa.string(), nullable=False),
     ]
 )
-"""One line per source: `members` where known, how its parts' names begin, where its shards begin."""
+"""One line per source: `members` where known, how its parts' names begin, where its shards begin (member and
+byte), and the stamp the file had."""
 
 _AT_ONCE = 1000
 
@@ -34,6 +44,18 @@ class Planned(NamedTuple):
     members: int | None
     prefix: str
     first: list[int]
+    offset: list[int]
+    kind: str
+    stamp: str
+
+    def record(self, archive: str, path: str) -> ArchiveRecord:
+        """Give the record that was planned; of an archive, as the files of a folder are not remembered."""
+        cuts = tuple(map(Cut, self.first, self.offset))
+        mounted = None if path == archive else path
+        kind = Kind(self.kind)
+        return ArchiveRecord(
+            archive, kind, self.identity, self.members, cuts, stamp=self.stamp, mounted=mounted
+        )
 
     @property
     def parts(self) -> Iterator[str]:
@@ -66,6 +88,48 @@ def read(out: str) -> Iterator[Planned]:
             raise ValueError(f"not a plan: {error}") from error
 
 
+def live(out: str, names: Iterable[str]) -> Iterator[str]:
+    """Leave out the names of parts whose source was replaced: the plan has another content of it.
+
+    Where `names` were listed before, a source is seen whole, as it was, or without rows of that content:
+    parts go only after the plan is another.
+
+    Raises
+    ------
+    ValueError
+        Where the file is no plan.
+    """
+    current = _current(out)
+    archive, content = len(archive_prefix("")), len(_prefix_of_nothing())
+    return (name for name in names if current.get(name[:archive], name[:content]) == name[:content])
+
+
+def _current(out: str) -> dict[str, str]:
+    """Give how the names of a source's parts begin with its content, by how they begin without."""
+    url = storage.join(out, PLAN)
+    if not storage.exists(url):
+        return {}
+    length = len(archive_prefix(""))
+    try:
+        prefixes = parquet.read_columns(url, ("prefix",))["prefix"].to_pylist()
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise ValueError(f"not a plan: {error}") from error
+    return {prefix[:length]: prefix for prefix in prefixes}
+
+
+def _prefix_of_nothing() -> str:
+    return part_prefix(ArchiveRecord("", Kind.TAR, "", None, ()))
+
+
+def remembered(out: str) -> dict[str, Planned]:
+    """Give what was planned by how the names of its parts begin; nothing where that cannot be read."""
+    length = len(archive_prefix(""))
+    try:
+        return {planned.prefix[:length]: planned for planned in read(out)}
+    except ValueError:
+        return {}
+
+
 def merged(out: str, records: Iterable[ArchiveRecord]) -> pa.Table | None:
     """Join sources to those planned before, in the place of what they were; None where that changes nothing.
 
@@ -95,8 +159,9 @@ def write(out: str, lines: pa.Table) -> None:
 
 def _line(record: ArchiveRecord) -> Planned:
     archive = storage.printable(record.archive)
-    firsts = [cut.index for cut in record.cuts]
-    return Planned(archive, record.identity, record.members, part_prefix(record), firsts)
+    firsts, offsets = [cut.index for cut in record.cuts], [cut.offset for cut in record.cuts]
+    prefix, kind = part_prefix(record), record.kind.value
+    return Planned(archive, record.identity, record.members, prefix, firsts, offsets, kind, record.stamp)
 
 
 def _table(lines: Iterable[Planned]) -> pa.Table:

@@ -45,7 +45,7 @@ def members(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes | Reas
 
 
 def _read_archive(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes | Reason]]:
-    with storage.open_read(shard.archive) as stream:
+    with storage.open_read(shard.path) as stream:
         if shard.kind is Kind.TARGZ:
             with gzip.open(stream) as content:
                 yield from stream_tar(content, max_bytes)
@@ -64,12 +64,12 @@ def _read_folder(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes |
         elif entry.size > max_bytes:
             yield member, Reason.TOO_LARGE
         else:
-            content = storage.read(storage.join(shard.archive, entry.name))
-            if storage.entry(shard.archive, entry.name) != entry:
+            content = storage.read(storage.join(shard.path, entry.name))
+            if storage.entry(shard.path, entry.name) != entry:
                 raise SourceChangedError(f"{entry.name} changed since the job was planned")
             yield member, content
 
 
 def _check_unchanged(shard: Shard) -> None:
-    if storage.identity(shard.archive) != shard.identity:
-        raise SourceChangedError(f"{shard.archive} changed since the job was planned")
+    if storage.stamp(shard.path) != shard.stamp:
+        raise SourceChangedError(f"{shard.path} changed since the job was planned")

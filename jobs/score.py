@@ -18,6 +18,7 @@ from jobs.parquet import digest
 from jobs.plan import ArchiveRecord, Shard
 from jobs.progress import Listener, Silence
 from jobs.shard import Failure, LoadScorer, PartReport, ShardSettings, load_scorer, score_bundle
+from jobs.sources import Surveyed, survey
 from jobs.summary import Outcome, RejectLimit, Total
 
 Evaluate = Callable[[str], Mapping[str, Any]]
@@ -33,11 +34,14 @@ class ScoreResult:
         As written to the job folder; empty where the job was interrupted.
     scored
         Rows of this run; 0 where there was nothing new to do.
+    unsettled
+        Paths of sources that were left alone, as they had been written to just before.
     """
 
     exit_code: ExitCode
     summary: Mapping[str, Any]
     scored: int = 0
+    unsettled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class _Job:
         return self.shard.out
 
     def pending(self) -> Iterator[Shard]:
-        return folder.pending(plan.shards(self.records), self.names)
+        return plan.shards(self.records, self.names)
 
 
 def score(
@@ -90,9 +94,13 @@ def score(
 def _score(settings: ScoreSettings, evaluate: Evaluate, listener: Listener, load: LoadScorer) -> ScoreResult:
     model = _read_model(settings.model)
     _check_model(settings.model, model, load)
-    records = _survey(settings)
+    decides = folder.deciding(
+        digest(model), settings.shard_size, settings.limits, exhaustive=settings.exhaustive
+    )
+    surveyed = survey(settings, decides, time.time())
     with _hold(settings.out):
-        return _score_alone(_open_job(settings, records, model, load), evaluate, listener)
+        job = _open_job(settings, decides, surveyed, model, load)
+        return replace(_score_alone(job, evaluate, listener), unsettled=surveyed.unsettled)
 
 
 @contextmanager
@@ -142,10 +150,11 @@ def _score_alone(job: _Job, evaluate: Evaluate, listener: Listener) -> ScoreResu
 def _told(settings: ScoreSettings) -> dict[str, Any]:
     """List the settings; names that are not valid UTF-8, which no JSON holds, as they are printed."""
     texts = {name: value for name, value in asdict(settings).items() if isinstance(value, str)}
+    lists = {name: value for name, value in asdict(settings).items() if isinstance(value, tuple)}
     return {
         **asdict(settings),
         **{name: storage.printable(text) for name, text in texts.items()},
-        "sources": [storage.printable(source) for source in settings.sources],
+        **{name: [storage.printable(text) for text in value] for name, value in lists.items()},
     }
 
 
@@ -165,35 +174,22 @@ def _check_model(url: str, model: bytes, load: LoadScorer) -> None:
         raise Refusal(f"{url}: {error}: name the model that fit wrote with --model") from error
 
 
-def _survey(settings: ScoreSettings) -> list[ArchiveRecord]:
-    out = storage.absolute(settings.out)
-    records = []
-    for archive in storage.expand(settings.sources):
-        if storage.is_folder(archive):
-            if f"{out}/".startswith(f"{archive}/"):
-                raise Refusal(f"{out}: lies in the source {archive}: name a folder outside it with --out")
-            if storage.exists(storage.join(archive, folder.JOB)):
-                raise Refusal(f"{archive}: a job folder is no source: leave it out")
-        records.append(plan.survey(archive, settings.shard_size))
-    return records
-
-
-def _open_job(settings: ScoreSettings, records: list[ArchiveRecord], model: bytes, load: LoadScorer) -> _Job:
+def _open_job(
+    settings: ScoreSettings, decides: Mapping[str, Any], surveyed: Surveyed, model: bytes, load: LoadScorer
+) -> _Job:
     """Decide what this start does with its folder, and do it."""
     out = storage.absolute(settings.out)
-    decides = folder.deciding(
-        digest(model), settings.shard_size, settings.limits, exhaustive=settings.exhaustive
-    )
     try:
         start = folder.decide(
             out,
-            storage.list_names(out),
+            folder.list_live(out),
             folder.read_job(out),
             decides,
-            records,
+            surveyed.records,
             overwrite=settings.overwrite,
+            replace_changed=settings.replace_changed,
         )
-        folder.begin(out, start, decides, settings.sources, model, records)
+        folder.begin(out, start, decides, settings.sources, model, surveyed.records, surveyed.roots)
         names = frozenset(storage.list_names(out))
     except OSError as error:
         raise Refusal(f"{out}: {error.strerror or error}: name a folder to write to with --out") from error
@@ -208,7 +204,7 @@ def _open_job(settings: ScoreSettings, records: list[ArchiveRecord], model: byte
         exhaustive=settings.exhaustive,
         load_scorer=load,
     )
-    return _Job(settings, shard, records, names)
+    return _Job(settings, shard, surveyed.records, names)
 
 
 def _make_maps_folder(maps: str | None) -> str | None:
@@ -227,15 +223,17 @@ def _nothing_to_do(job: _Job) -> bool:
         return False
     try:
         folder.read_summary(job.out)
-        listed = {report.name: report.size for report in parts.listed(job.out)}
+        return parts.agrees(job.out)
     except ValueError:
         return False  # both can be written anew from the parts
-    there = filter(folder.is_part, job.names)
-    return listed == {name: storage.size(storage.join(job.out, name)) for name in there}
 
 
 def _run(job: _Job, listener: Listener) -> Outcome:
-    """Score what is pending, and list every part that is there."""
+    """Score what is pending, and list every part that is there.
+
+    Those of earlier starts come last: where they are not listed each has to be read, and scoring can begin
+    without it.
+    """
     result = Outcome()
     with parts.listing(job.out) as add:
 
@@ -243,10 +241,10 @@ def _run(job: _Job, listener: Listener) -> Outcome:
             add(report)
             result.total.add(report.tally)
 
-        for report in parts.committed(job.out, job.names, job.shard.fingerprint):
-            commit(report)
         if next(job.pending(), None) is not None:
             _score_pending(job, listener, result, commit)
+        for report in parts.committed(job.out, job.names, job.shard.fingerprint):
+            commit(report)
     return result
 
 
@@ -261,7 +259,7 @@ def _score_pending(
     here = check_spec(job.settings.cluster) in (LOCAL, SERIAL)
     result.compile_seconds = make_ready() if here else 0.0
     bundles = plan.bundles(job.pending(), job.settings.task_images)
-    sees = (storage.join(job.out, folder.JOB), job.records[0].archive)
+    sees = (storage.join(job.out, folder.JOB), job.records[0].path)
     with open_cluster(job.settings.cluster, job.settings.workers, sees=sees) as client:
         if client is not None:
             result.compile_seconds = max(result.compile_seconds, prepare(client, make_ready))

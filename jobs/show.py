@@ -1,6 +1,6 @@
 """What the jobs found, as text for a person: one function per result."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -22,6 +22,9 @@ from jobs.text import plain
 
 SUSPECTS_TOLD = 20
 """Images that look mislabelled that are listed, the oddest; all are counted."""
+
+UNSETTLED_TOLD = 20
+"""Sources that were left alone that are listed; all are counted."""
 
 FEW_IMAGES = 50
 """Distinct images of a face under which what was learnt from them is said to be uncertain."""
@@ -117,6 +120,7 @@ def scored(result: ScoreResult, out: str) -> RenderableType:
         )
     else:
         lines.append("nothing new to score")
+    lines += _unsettled(result.unsettled)
     lines += [f"BROKEN, rows only up to the break: {archive}" for archive in told.get("broken_archives", ())]
     lines += [f"failed: {failure['error']}" for failure in told["failures"]]
     lines += alarm_lines(told.get("alarmed_lots", 0), told.get("lot_alarms", ()))
@@ -137,6 +141,18 @@ def compacted(result: Compacted, new: str) -> RenderableType:
     """Tell what a compaction came to."""
     line = f"rows {result.rows:,}, parts {result.parts:,}, files {result.files:,}: {new}"
     return Group(*_lines([line if result.written else f"nothing new to compact: {line}"]))
+
+
+def _unsettled(paths: Sequence[str]) -> list[str]:
+    """Tell which sources were left alone."""
+    if not paths:
+        return []
+    sources = "one source" if len(paths) == 1 else f"{len(paths):,} sources"
+    lines = [f"left alone, as written to just now: {sources}; a later run scores them"]
+    lines += [f"left alone: {path}" for path in paths[:UNSETTLED_TOLD]]
+    if len(paths) > UNSETTLED_TOLD:
+        lines.append(f"left alone: {len(paths) - UNSETTLED_TOLD:,} more")
+    return lines
 
 
 def headline(evaluation: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,19 @@ import argparse
 import json
 from collections.abc import Callable, Mapping
 
-from tests.bench import ablation, cluster, decode, memory, ncc, pipeline, quality, read, ssim, transfer
+from tests.bench import (
+    ablation,
+    cluster,
+    decode,
+    memory,
+    ncc,
+    pipeline,
+    quality,
+    read,
+    resume,
+    ssim,
+    transfer,
+)
 from tests.bench.report import Report
 
 BENCHMARKS: Mapping[str, Callable[..., Report]] = {
@@ -16,6 +28,7 @@ BENCHMARKS: Mapping[str, Callable[..., Report]] = {
     "pipeline": pipeline.run,
     "quality": quality.run,
     "read": read.run,
+    "resume": resume.run,
     "ssim": ssim.run,
     "transfer": transfer.run,
 }

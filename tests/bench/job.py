@@ -61,7 +61,7 @@ class Clock:
     def __call__(self, model: str, model_hash: str) -> ScorerLike:
         scorer = load_scorer(model, model_hash)
         memory = psutil.Process().memory_info().rss
-        tick = (os.getpid(), time.monotonic(), time.process_time(), memory, _peak(memory))
+        tick = (os.getpid(), time.monotonic(), time.process_time(), memory, peak(memory))
         with self.log.open("a") as file:
             file.write(" ".join(map(str, tick)) + "\n")
         return scorer
@@ -76,7 +76,7 @@ class Clock:
         return list(found.values())
 
 
-def _peak(memory: int) -> int:
+def peak(memory: int) -> int:
     """Bytes this process ever held, by the kernel; what `getrusage` tells counts its parent's too."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []

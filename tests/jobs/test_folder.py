@@ -54,7 +54,13 @@ def test_decides_what_a_start_does(names, found, overwrite, expected):
             False,
             ["shard_size was 5, is 4", "max_bytes was 1, is 67108864", "--overwrite"],
         ),
-        (parts(record(identity="2-2")), job(), False, ["/a.tar", "changed", "--overwrite"]),
+        (
+            parts(record(identity="2-2")),
+            job(),
+            False,
+            ["/a.tar: changed", "--replace-changed", "--overwrite"],
+        ),
+        ([*parts(record()), *parts(record(identity="2-2"))], job(), False, ["/a.tar: changed"]),
     ],
 )
 def test_refuses_rows_that_do_not_go_together(names, found, overwrite, told):
@@ -68,11 +74,6 @@ def test_a_setting_unknown_to_the_older_job_is_a_change():
     del older["decides"]["rows_version"]
     with pytest.raises(Refusal, match="rows_version was None, is 2"):
         folder.decide("out", ["_job.json"], older, DECIDES, [], overwrite=False)
-
-
-def test_pending_are_the_shards_without_a_part():
-    first, second, third = plan.shards([record()])
-    assert list(folder.pending([first, second, third], frozenset({second.part, "other"}))) == [first, third]
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,9 @@ CONTRACT = {
         "--workers",
         "--max-rejects",
         "--overwrite",
+        "--replace-changed",
+        "--settle",
+        "--source-root",
         "--maps",
         "--exhaustive",
     },
@@ -441,6 +444,23 @@ def test_members_that_are_no_image_are_a_row_each_and_the_job_goes_on(score, tmp
         assert (row["defect_score"] is None) == (row["verdict"] is None) == (row["status"] != "ok")
 
 
+def test_a_growing_job_on_the_command_line(command, score, tmp_path):
+    (tmp_path / "in").mkdir()
+    lot = samples.write_tar(tmp_path / "in" / "lot.tar", dice.good(4, seed=7))
+    more = ("--out", tmp_path / "out", "--source-root", f"{tmp_path}/in=line3")
+    early = score(lot, *more, "--settle", "1h")
+    assert early.code == 0
+    assert f"one source; a later run scores them\nleft alone: {lot}\n" in early.out
+    assert score(lot, *more).code == 0
+    samples.write_tar(lot, dice.good(3, seed=8))
+    assert "line3/lot.tar: changed since the rows" in score(lot, *more).refusal
+    assert score(lot, *more, "--replace-changed").code == 0
+    counted = command(
+        "query", tmp_path / "out", "SELECT archive, count(*) n FROM scores GROUP BY 1", "--format", "json"
+    )
+    assert json.loads(counted.out) == [{"archive": "line3/lot.tar", "n": 9}]
+
+
 # Refusals
 
 
@@ -511,6 +531,9 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
         (SCORE + " --max-rejects 101%", ["--max-rejects 101%", "1%"]),
         (SCORE + " --max-rejects -1", ["--max-rejects -1", "1%"]),
         (SCORE + " --workers 0", ["--workers 0", "from 1 up"]),
+        (SCORE + " --settle soon", ["--settle soon", "such as 90s, 10m or 1h"]),
+        (SCORE + " --source-root {tmp}", ["--source-root", "give PREFIX=NAME"]),
+        (SCORE + " --source-root {tmp}=line3", ["--source-root /", ": no source lies there"]),
         ("score {lot} --model {model} --out {tmp}/out --cluster moon", ["--cluster moon", "tcp://"]),
         ("fit {lot} --model {tmp}/m.npz --threshold best", ["--threshold 'best'", "recall=R"]),
         ("fit {lot} --model {tmp}/m.npz --threshold recall=2", ["--threshold 'recall=2'", "between 0 and 1"]),

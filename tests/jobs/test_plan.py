@@ -36,6 +36,11 @@ def test_shards_cover_an_archive_without_gap_or_overlap(members, size, expected)
     assert [(shard.first, shard.stop, shard.offset) for shard in shards] == expected
 
 
+def test_shards_whose_parts_are_there_are_left_out():
+    first, second, third = plan.shards([record()])
+    assert list(plan.shards([record()], frozenset({second.part, "other"}))) == [first, third]
+
+
 def test_a_compressed_tar_is_one_shard_without_end():
     compressed = ArchiveRecord("/a.tgz", Kind.TARGZ, "1-1", None, (Cut(0, 0),))
     (shard,) = plan.shards([compressed])

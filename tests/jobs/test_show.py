@@ -155,6 +155,17 @@ def test_a_scoring():
     assert shown[-1] == "rows, model and summary: /rows"
 
 
+def test_what_was_left_alone_is_counted_and_named():
+    paths = tuple(f"/{number:02d}.tar" for number in range(show.UNSETTLED_TOLD + 3))
+    shown = text(show.scored(ScoreResult(ExitCode.DONE, SUMMARY, unsettled=paths), "/rows"))
+    assert f"left alone, as written to just now: {len(paths)} sources; a later run scores them\n" in shown
+    assert [path for path in paths if f"left alone: {path}\n" in shown] == list(paths[:-3])
+    assert "left alone: 3 more\n" in shown
+    one = text(show.scored(ScoreResult(ExitCode.DONE, SUMMARY, unsettled=paths[:1]), "/rows"))
+    assert "just now: one source; " in one
+    assert "more" not in one
+
+
 def test_a_scoring_that_had_nothing_to_do():
     shown = text(show.scored(ScoreResult(ExitCode.DONE, SUMMARY), "/rows"))
     assert "nothing new to score" in shown

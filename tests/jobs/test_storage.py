@@ -48,17 +48,23 @@ def test_refuses_what_is_not_there(folder, monkeypatch, source):
     assert "\n" not in str(refused.value)
 
 
-def test_identity_changes_with_size_and_time(tmp_path):
+def test_a_stamp_changes_with_size_and_time(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"one")
     os.utime(path, ns=(0, 1_000_000_007))
-    first = storage.identity(str(path))
+    first = storage.stamp(str(path))
     assert first == "3-1000000007"
     os.utime(path, ns=(0, 1_000_000_008))
-    second = storage.identity(str(path))
+    second = storage.stamp(str(path))
     path.write_bytes(b"three")
     os.utime(path, ns=(0, 1_000_000_008))
-    assert len({first, second, storage.identity(str(path))}) == 3
+    assert len({first, second, storage.stamp(str(path))}) == 3
+
+
+def test_lists_names_and_sizes_of_visible_files(folder):
+    assert storage.list_names(str(folder)) == ["a.tar", "b.tar", "below", "c.zip", "odd[1].tar"]
+    assert storage.list_sizes(str(folder)) == dict.fromkeys(["a.tar", "b.tar", "c.zip", "odd[1].tar"], 1)
+    assert storage.list_names(str(folder / "none")) == []
 
 
 def test_a_write_appears_whole(tmp_path):
