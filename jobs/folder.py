@@ -20,6 +20,8 @@ MODEL = "_model.npz"
 PARTS = "_parts.parquet"
 LOTS = "_lots.parquet"
 SUMMARY = "_summary.json"
+PROGRESS = "_progress.json"
+"""There only until the job has ended."""
 
 _KIND = "dice-inspect job"
 _PART = re.compile(r"part-[0-9a-f]{12}-[0-9a-f]{12}-[0-9]{10,}\.parquet")
@@ -40,7 +42,7 @@ def is_part(name: str) -> bool:
 
 def is_own(name: str) -> bool:
     """Tell whether a name is one that only a job writes."""
-    return name in (JOB, MODEL, PARTS, LOTS, SUMMARY) or is_part(name)
+    return name in (JOB, MODEL, PARTS, LOTS, SUMMARY, PROGRESS) or is_part(name)
 
 
 def deciding(model_hash: str, shard_size: int, limits: Limits, *, exhaustive: bool = False) -> dict[str, Any]:
@@ -182,8 +184,17 @@ def begin(
 
 def _clear(out: str) -> None:
     """Remove the job's own files. The job file stays until it is replaced: it tells whose the others are."""
-    for name in (SUMMARY, LOTS, PARTS, *filter(is_part, storage.list_names(out)), MODEL):
+    for name in (SUMMARY, LOTS, PARTS, PROGRESS, *filter(is_part, storage.list_names(out)), MODEL):
         storage.remove(storage.join(out, name))
+    sweep(out)
+
+
+def sweep(out: str) -> None:
+    """Remove what killed writers of the job's own files left unfinished.
+
+    One that is still at it, such as the worker of a client that was killed, finds its file gone: its task
+    fails, and its part is another's to write or written already.
+    """
     for temporary, name in storage.list_unfinished(out):
         if is_own(name):
             storage.remove(storage.join(out, temporary))

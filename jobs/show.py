@@ -128,8 +128,15 @@ def scored(result: ScoreResult, out: str) -> RenderableType:
         lines.append(f"more images rejected than --max-rejects {told['settings']['max_rejects']} allows")
     if result.exit_code is ExitCode.UNKNOWN_PARTS:
         lines.append("more than a fifth of the images do not look like the model's parts: is it their model?")
+    if lost := [f"{told[key]:,} {what}" for key, what in _TROUBLES.items() if told.get(key)]:
+        lines.append(f"overcome: {', '.join(lost)}")
+    if result.log_error:
+        lines.append(f"THE LOG OF EVENTS BREAKS OFF: {result.log_error}")
     lines.append(f"rows, model and summary: {out}")
     return Group(*_lines(lines))
+
+
+_TROUBLES = {"retries": "shards tried again", "workers_lost": "workers lost"}
 
 
 def headline(evaluation: Mapping[str, Any]) -> list[str]:
