@@ -51,7 +51,7 @@ class Snapshot:
         """Read the snapshot in a job folder; None where there is none, or one of another version."""
         try:
             return cls(**json.loads(storage.read(storage.join(out, folder.PROGRESS))))
-        except (FileNotFoundError, ValueError, TypeError):
+        except (FileNotFoundError, ValueError, TypeError, RecursionError):
             return None
 
 

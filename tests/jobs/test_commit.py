@@ -20,7 +20,7 @@ OTHERS = ["_job.json", "_model.npz", "_progress.json", "_parts.parquet", "_lots.
 
 CRASHES = [
     *((step, PART) for step in crashing.STEPS),
-    *itertools.product(("half written", "closed", "renamed"), OTHERS),
+    *itertools.product(("half written", "renamed"), OTHERS),
     *((crashing.REMOVED, name) for name in ("_summary.json", "_lots.parquet", "_progress.json")),
     *((crashing.FULL, name) for name in (PART, "_parts.parquet", "_summary.json", "_progress.json")),
 ]
