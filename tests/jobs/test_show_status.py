@@ -28,6 +28,7 @@ SCORING = Status(
     host="[red]host",
     process=4242,
 )
+AGO = "last commit 12 minutes ago"
 
 
 def shown(status):
@@ -53,21 +54,18 @@ def test_a_running_job_in_full():
 @pytest.mark.parametrize(
     ("changes", "first"),
     [
-        ({"state": State.COMPLETE}, "complete: every planned shard has its rows, last commit 12 minutes ago"),
+        ({"state": State.COMPLETE}, f"complete: every planned shard has its rows, {AGO}"),
         (
             {"state": State.INCOMPLETE},
-            "INCOMPLETE: it ended with failed shards, last commit 12 minutes ago; "
-            "the same score command goes on",
+            f"INCOMPLETE: it ended with failed shards, {AGO}; the same score command goes on",
         ),
         (
             {"state": State.STOPPED},
-            "STOPPED before its end: last commit 12 minutes ago and nobody at work; "
-            "the same score command goes on",
+            f"STOPPED before its end: {AGO} and nobody at work; the same score command goes on",
         ),
         (
             {"state": State.ELSEWHERE, "host": "far"},
-            "not ended, last commit 12 minutes ago: whether process 4242 on far is at work "
-            "is to be seen only there",
+            f"not ended, {AGO}: whether process 4242 on far is at work is to be seen only there",
         ),
         ({"seconds_since_commit": None, "process": None}, "scoring, nothing committed yet"),
     ],
