@@ -16,6 +16,7 @@ from jobs.events import Committed, Done, Failed, Planned, Rejected, Retried, Sco
 from jobs.parquet import digest
 from jobs.rows import COMPARISONS
 from jobs.score import score
+from jobs.status import State, status
 from jobs.verify import verify
 
 CONTAINER_COLUMNS = ["archive", "lot", "offset"]
@@ -271,9 +272,13 @@ def scoring(lot, model, out, log):
 @pytest.mark.parametrize("cluster", ["serial", "local"])
 def test_killed_and_started_again_gives_the_same_rows(scoring, cluster, lot, model, out, log, serial_rows):
     process = scoring(cluster, 300)
+    seen = status(out)
+    assert (seen.state, seen.process, seen.shards) == (State.SCORING, process.pid, 6)
     process.kill()
     process.communicate()
     committed = samples.parts(out)
+    seen = status(out)
+    assert (seen.state, seen.parts) == (State.STOPPED, len(committed))
     assert 1 <= len(committed) <= 3
     assert not (Path(out) / "_summary.json").exists()
     log.write_text("")
@@ -283,6 +288,7 @@ def test_killed_and_started_again_gives_the_same_rows(scoring, cluster, lot, mod
     assert committed.items() < samples.parts(out).items()
     assert samples.rows(out).equals(serial_rows)
     assert verify(out) == []
+    assert not [name for name in samples.names(out) if name.endswith(".tmp")]
 
 
 @pytest.mark.parametrize("cluster", ["serial", "local"])
