@@ -5,6 +5,7 @@ its own that ends there, and another that goes on. Arguments are JSON: the field
 of failpoints as `[out, step, name of the file, sources that are scored before]`.
 """
 
+import gc
 import io
 import json
 import os
@@ -135,6 +136,7 @@ def main():
     options["sources"] = tuple(options["sources"])
     with Path(options["sources"][0]).open("rb") as file:  # what is compiled is loaded once, for all
         list(read_tar(file, 1 << 20))
+    gc.freeze()  # or every child copies what it walks through
     ended = {}
     for out, step, pattern, before in points:
         first = run({**options, "out": out, "sources": tuple(before)}) if before else 0

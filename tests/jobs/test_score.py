@@ -174,12 +174,16 @@ def test_comparing_with_every_face_adds_lists_and_changes_no_other_column(lot, m
         run(lot, model, out)
 
 
-def test_a_lost_worker_costs_no_row(lot, model, out, serial_rows, monkeypatch):
+def test_a_lost_worker_costs_no_row_and_is_told(lot, model, out, serial_rows, monkeypatch):
     monkeypatch.setenv(fake_scorer.DIE_ONCE, f"{out}-died")
-    result = run(lot, model, out, cluster="local", workers=1)
+    heard = Heard()
+    result = run(lot, model, out, heard, cluster="local", workers=1)
     assert Path(f"{out}-died").exists()
     assert result.exit_code is ExitCode.DONE
     assert samples.rows(out).equals(serial_rows)
+    (lost,) = heard.of(WorkerLost)
+    assert lost.worker.startswith("tcp://127.0.0.1:")
+    assert result.summary["workers_lost"] == 1
 
 
 # Starting again
@@ -355,15 +359,6 @@ def test_a_log_in_what_the_job_uses_is_refused(model, out, tmp_path, where):
         run(str(source), model, out, log_json=log[where])
     assert not Path(out).exists()
     assert not (source / "log").exists()
-
-
-def test_a_lost_worker_is_told_and_counted(lot, model, out, monkeypatch):
-    monkeypatch.setenv(fake_scorer.DIE_ONCE, f"{out}-died")
-    heard = Heard()
-    result = run(lot, model, out, heard, cluster="local", workers=1)
-    (lost,) = heard.of(WorkerLost)
-    assert lost.worker.startswith("tcp://127.0.0.1:")
-    assert result.summary["workers_lost"] == 1
 
 
 # What goes wrong
