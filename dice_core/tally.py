@@ -98,6 +98,14 @@ class Tally:
             counts[kind[position]] += count
         return dict(counts)
 
+    def rejects(self) -> dict[str, int]:
+        """Count the rejected rows per reason."""
+        counts: Counter[str] = Counter()
+        for kind, count in self._counts.items():
+            if kind.status == Status.REJECTED and kind.reason is not None:
+                counts[kind.reason] += count
+        return dict(counts)
+
     def lots(self, reason: str) -> list[str]:
         """List the lots with a row of that reason, sorted."""
         return sorted({kind.lot for kind in self._counts if kind.reason == reason})

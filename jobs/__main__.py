@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from dice_core.policy import FORMS, Policy
-from jobs import show
+from jobs import show, show_status
 from jobs.caveats import incomplete
 from jobs.cluster import usable_cores, usable_memory
 from jobs.compact import compact as run_compact
@@ -26,6 +26,7 @@ from jobs.progress import counting, make_listener
 from jobs.query import query as run_query
 from jobs.query import render
 from jobs.score import score as run_score
+from jobs.status import status as run_status
 from jobs.synth import SynthSettings
 from jobs.synth import synth as run_synth
 from jobs.teaching import Sources
@@ -192,6 +193,10 @@ def score(
             metavar="DIR", help="Folder for a heat map of every newly scored image that is not found good."
         ),
     ] = None,
+    log_json: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="File to append every event to, one JSON object per line."),
+    ] = None,
     exhaustive: Annotated[  # noqa: FBT002 - a flag
         bool,
         typer.Option(
@@ -216,6 +221,7 @@ def score(
         settle=settle,
         source_roots=tuple(source_root or ()),
         maps=maps,
+        log_json=log_json,
         exhaustive=exhaustive,
     )
     result = run_score(settings, evaluate=run_evaluate, listener=make_listener())
@@ -262,6 +268,19 @@ def evaluate(
         typer.echo(json.dumps(evaluation, ensure_ascii=False, allow_nan=False))
     else:
         show.write(show.evaluated(evaluation, compare=score is None))
+
+
+@app.command()
+def status(
+    out: Job,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,  # noqa: FBT002
+) -> None:
+    """Tell how far a scoring is, from another shell while it runs, or afterwards."""
+    result = run_status(out)
+    if as_json:
+        typer.echo(json.dumps(result.told(), ensure_ascii=False, allow_nan=False))
+    else:
+        show.write(show_status.lines(result))
 
 
 @app.command()

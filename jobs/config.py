@@ -54,6 +54,8 @@ class ScoreSettings:
     """``PREFIX=NAME`` each: what lies below a folder has names that do not depend on where that is."""
     maps: str | None = None
     """Folder for the heat maps of images that are not found good; decides no row."""
+    log_json: str | None = None
+    """File to append every event to; decides no row."""
     exhaustive: bool = False
     """Whether every image is compared with every face's template, each at every small translation."""
     shard_size: int = plan.SHARD_SIZE
@@ -75,6 +77,8 @@ class ScoreSettings:
                 raise Refusal(f"--{name.replace('_', '-')} {value}: give a number from 1 up")
         for url in (*self.sources, self.model, self.out):
             storage.absolute(url)
+        if self.log_json is not None:
+            storage.absolute(self.log_json)
         if self.maps is not None and f"{storage.absolute(self.maps)}/".startswith(
             f"{storage.absolute(self.out)}/"
         ):

@@ -8,8 +8,8 @@ from jobs import storage
 from jobs.config import ScoreSettings
 from jobs.errors import Refusal
 from jobs.evaluate import evaluate
+from jobs.events import Listener
 from jobs.fit import FitResult, FitSettings, fit
-from jobs.progress import Listener
 from jobs.score import ScoreResult, score
 from jobs.synth import SynthSettings, synth
 from jobs.teaching import Sources

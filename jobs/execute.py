@@ -7,14 +7,18 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
+from typing import Any
 from uuid import uuid4
 
 from dask.local import get_sync
 from distributed import Client, Future, as_completed
 
+from jobs import events
+from jobs.events import Listener, Retried, WorkerLost
 from jobs.plan import Bundle
 from jobs.shard import Failure, PartReport, ShardError
 
@@ -26,6 +30,9 @@ RETRIES = 2
 
 _SLICE = 16
 """Tasks submitted at once: a graph stays small, and the first workers start before the last task is known."""
+
+_ALL = "all"
+"""Topic of what happens to a scheduler's workers and clients."""
 
 _RECOUNT_SECONDS = 5.0
 """How long a count of the cluster's threads is believed: workers come and go."""
@@ -66,7 +73,9 @@ def prepare(client: Client, preparation: Callable[[], float]) -> float:
     return max((answer for answer in answers.values() if isinstance(answer, float)), default=0.0)
 
 
-def run(bundles: Iterable[Bundle], task: Task, client: Client | None) -> Generator[PartReport | Failure]:
+def run(
+    bundles: Iterable[Bundle], task: Task, client: Client | None, emit: Listener = events.ignore
+) -> Generator[PartReport | Failure]:
     """Run a task for every bundle and yield what became of each shard, as tasks finish.
 
     Bundles are taken as they are needed. A task that fails is split, so that one bad shard among many costs
@@ -76,15 +85,38 @@ def run(bundles: Iterable[Bundle], task: Task, client: Client | None) -> Generat
     ----------
     client
         Of a cluster; None runs the same graphs serially, in order, in this process.
+    emit
+        Told of shards that are tried again, and from another thread of workers that are lost.
 
     Raises
     ------
     ClusterLostError
         Where the scheduler is gone.
     """
-    work = _Work(iter(bundles))
+    work = _Work(iter(bundles), emit)
     run_id = uuid4().hex[:12]
-    return _serial(work, task, run_id) if client is None else _window(work, task, run_id, client)
+    if client is None:
+        yield from _serial(work, task, run_id)
+        return
+    with _watching(client, emit):
+        yield from _window(work, task, run_id, client)
+
+
+@contextmanager
+def _watching(client: Client, emit: Listener) -> Iterator[None]:
+    """Tell of workers that are lost while the block runs; the scheduler knows which were asked to go."""
+
+    def hear(event: tuple[float, Any]) -> None:
+        match event:
+            case (_, {"action": "remove-worker", "worker": worker, "expected": False}):
+                emit(WorkerLost(worker))
+
+    client.subscribe_topic(_ALL, hear)
+    try:
+        yield
+    finally:
+        if client.status == "running":
+            client.unsubscribe_topic(_ALL)
 
 
 @dataclass
@@ -92,6 +124,7 @@ class _Work:
     """What is still to be submitted: parts of failed bundles first, then the plan's next."""
 
     planned: Iterator[Bundle]
+    emit: Listener
     again: deque[Bundle] = field(default_factory=deque)
 
     def take(self, most: int) -> list[Bundle]:
@@ -101,7 +134,9 @@ class _Work:
     def failed(self, bundle: Bundle, error: BaseException) -> Iterator[Failure]:
         """Give up on a single shard; try those of a larger bundle one by one."""
         if len(bundle.shards) > 1:
-            self.again.extend(Bundle((shard,)) for shard in bundle.shards)
+            for shard in bundle.shards:
+                self.again.append(Bundle((shard,)))
+                self.emit(Retried(shard.archive, shard.first, _text(error)))
         else:
             yield Failure(bundle.shards[0], _text(error))
 

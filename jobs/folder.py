@@ -23,6 +23,8 @@ PLAN = planlist.PLAN
 PARTS = "_parts.parquet"
 LOTS = "_lots.parquet"
 SUMMARY = "_summary.json"
+PROGRESS = "_progress.json"
+"""There only until the job has ended."""
 
 _CHANGED_TOLD = 10
 """Changed sources that a refusal names; it counts them all."""
@@ -48,7 +50,7 @@ def is_part(name: str, *, compacted: bool = False) -> bool:
 
 def is_own(name: str, *, compacted: bool = False) -> bool:
     """Tell whether a name is one that only a job writes, or else only a compacted one."""
-    return name in (JOB, MODEL, PLAN, PARTS, LOTS, SUMMARY) or is_part(name, compacted=compacted)
+    return name in (JOB, MODEL, PLAN, PARTS, LOTS, SUMMARY, PROGRESS) or is_part(name, compacted=compacted)
 
 
 def compacted_part(number: int) -> str:
@@ -253,10 +255,19 @@ def _remove_replaced(out: str) -> None:
 
 def _clear(out: str) -> None:
     """Remove the job's own files. The job file stays until it is replaced: it tells whose the others are."""
-    for name in (SUMMARY, LOTS, PLAN, PARTS, *filter(is_part, storage.list_names(out)), MODEL):
+    for name in (SUMMARY, LOTS, PLAN, PARTS, PROGRESS, *filter(is_part, storage.list_names(out)), MODEL):
         storage.remove(storage.join(out, name))
+    sweep(out)
+
+
+def sweep(out: str) -> None:
+    """Remove what killed writers of the job's own files left unfinished.
+
+    One of another machine that is still at it finds its file gone: its task fails, and its part is another's
+    to write or written already.
+    """
     for temporary, name in storage.list_unfinished(out):
-        if is_own(name):
+        if is_own(name) and not storage.is_being_written(temporary):
             storage.remove(storage.join(out, temporary))
 
 

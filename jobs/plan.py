@@ -264,13 +264,3 @@ def bundles(planned: Iterable[Shard], images: int) -> Iterator[Bundle]:
             waiting, held = [], 0
     if waiting:
         yield Bundle(tuple(waiting))
-
-
-def count_members(records: Iterable[ArchiveRecord]) -> int | None:
-    """Count the members of all archives; None where one of them does not tell."""
-    total = 0
-    for record in records:
-        if record.members is None:
-            return None
-        total += record.members
-    return total

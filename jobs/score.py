@@ -8,16 +8,17 @@ from functools import partial
 from typing import Any
 
 from dice_core.tally import Tally
-from jobs import folder, kernels, lotlist, parts, plan, storage, summary
+from jobs import eventlog, events, folder, kernels, lotlist, parts, plan, storage, summary
 from jobs.cluster import open_cluster
 from jobs.config import LOCAL, SERIAL, ScoreSettings, check_spec
 from jobs.coverage import cover
 from jobs.errors import ExitCode, Refusal
+from jobs.events import Done, Failed, Listener, Scored, Started, Stream
 from jobs.execute import ClusterLostError, prepare, run
 from jobs.parquet import digest
 from jobs.plan import ArchiveRecord, Shard
-from jobs.progress import Listener, Silence
 from jobs.shard import Failure, LoadScorer, PartReport, ShardSettings, load_scorer, score_bundle
+from jobs.snapshot import Snapshots
 from jobs.sources import Surveyed, survey
 from jobs.summary import Outcome, RejectLimit, Total
 
@@ -36,12 +37,15 @@ class ScoreResult:
         Rows of this run; 0 where there was nothing new to do.
     unsettled
         Paths of sources that were left alone, as they had been written to just before.
+    log_error
+        Why the log of events has no end; None where it has, or none was asked for.
     """
 
     exit_code: ExitCode
     summary: Mapping[str, Any]
     scored: int = 0
     unsettled: tuple[str, ...] = ()
+    log_error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def score(
     settings: ScoreSettings,
     *,
     evaluate: Evaluate,
-    listener: Listener | None = None,
+    listener: Listener = events.ignore,
     load: LoadScorer = load_scorer,
 ) -> ScoreResult:
     """Score every image of the sources that has no row yet.
@@ -76,7 +80,7 @@ def score(
     evaluate
         Closes the job: gives what the rows in a job folder tell, for the summary.
     listener
-        Hears how far the job is.
+        Hears every event.
     load
         Loads the scorer, on the workers as well.
 
@@ -86,21 +90,30 @@ def score(
         Where the sources, the model, the folder or the cluster are not taken.
     """
     try:
-        return _score(settings, evaluate, listener or Silence(), load)
+        model = _read_model(settings.model)
+        _check_model(settings.model, model, load)
+        decides = folder.deciding(
+            digest(model), settings.shard_size, settings.limits, exhaustive=settings.exhaustive
+        )
+        surveyed = survey(settings, decides, time.time())
+        apart = (settings.out, settings.model, *(record.path for record in surveyed.records))
+        with eventlog.opened(settings.log_json, apart) as log, _hold(settings.out):
+            stream = Stream(listener, log)
+            job = _open_job(settings, decides, surveyed, model, load)
+            result = _score(job, evaluate, stream)
+            stream(Done(result.exit_code, complete=bool(result.summary.get("complete"))))
     except KeyboardInterrupt:
         return ScoreResult(ExitCode.INTERRUPTED, {})
+    return replace(result, log_error=log.error, unsettled=surveyed.unsettled)
 
 
-def _score(settings: ScoreSettings, evaluate: Evaluate, listener: Listener, load: LoadScorer) -> ScoreResult:
-    model = _read_model(settings.model)
-    _check_model(settings.model, model, load)
-    decides = folder.deciding(
-        digest(model), settings.shard_size, settings.limits, exhaustive=settings.exhaustive
-    )
-    surveyed = survey(settings, decides, time.time())
-    with _hold(settings.out):
-        job = _open_job(settings, decides, surveyed, model, load)
-        return replace(_score_alone(job, evaluate, listener), unsettled=surveyed.unsettled)
+def _score(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
+    try:
+        return _score_alone(job, evaluate, stream)
+    except KeyboardInterrupt:
+        return ScoreResult(ExitCode.INTERRUPTED, {})
+    finally:
+        folder.sweep(job.out)
 
 
 @contextmanager
@@ -120,14 +133,15 @@ def _hold(out: str) -> Iterator[None]:
         yield
 
 
-def _score_alone(job: _Job, evaluate: Evaluate, listener: Listener) -> ScoreResult:
+def _score_alone(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
     settings = job.settings
     if _nothing_to_do(job):
+        storage.remove(storage.join(job.out, folder.PROGRESS))
         tally = Total.of(report.tally for report in parts.listed(job.out)).tally
         return ScoreResult(_exit_code(settings, tally, failed=0), folder.read_summary(job.out))
     for name in (folder.SUMMARY, folder.LOTS):
         storage.remove(storage.join(job.out, name))
-    result = _run(job, listener)
+    result = _run(job, stream)
     code = _exit_code(settings, result.total.tally, result.failed)
     evaluation = dict(evaluate(job.out)) if result.total.tally.rows else {}
     # The evaluation was asked before there was a summary to say that the job has ended.
@@ -144,6 +158,7 @@ def _score_alone(job: _Job, evaluate: Evaluate, listener: Listener) -> ScoreResu
         "evaluation": evaluation and {**evaluation, **state},
     }
     folder.write_json(storage.join(job.out, folder.SUMMARY), told)
+    storage.remove(storage.join(job.out, folder.PROGRESS))
     return ScoreResult(code, told, result.rows)
 
 
@@ -228,13 +243,14 @@ def _nothing_to_do(job: _Job) -> bool:
         return False  # both can be written anew from the parts
 
 
-def _run(job: _Job, listener: Listener) -> Outcome:
+def _run(job: _Job, stream: Stream) -> Outcome:
     """Score what is pending, and list every part that is there.
 
     Those of earlier starts come last: where they are not listed each has to be read, and scoring can begin
     without it.
     """
     result = Outcome()
+    emit = Stream(result, Snapshots(job.out), stream)
     with parts.listing(job.out) as add:
 
         def commit(report: PartReport) -> None:
@@ -242,52 +258,38 @@ def _run(job: _Job, listener: Listener) -> Outcome:
             result.total.add(report.tally)
 
         if next(job.pending(), None) is not None:
-            _score_pending(job, listener, result, commit)
+            emit(events.of_plan(plan.shards(job.records), job.names))
+            _score_pending(job, emit, commit)
         for report in parts.committed(job.out, job.names, job.shard.fingerprint):
             commit(report)
     return result
 
 
-def _score_pending(
-    job: _Job,
-    listener: Listener,
-    result: Outcome,
-    commit: Callable[[PartReport], None],
-) -> None:
+def _score_pending(job: _Job, emit: Stream, commit: Callable[[PartReport], None]) -> None:
     make_ready = partial(kernels.make_ready, job.shard)
     # Local workers find what is compiled here, once, before they start.
     here = check_spec(job.settings.cluster) in (LOCAL, SERIAL)
-    result.compile_seconds = make_ready() if here else 0.0
+    compile_seconds = make_ready() if here else 0.0
     bundles = plan.bundles(job.pending(), job.settings.task_images)
     sees = (storage.join(job.out, folder.JOB), job.records[0].path)
     with open_cluster(job.settings.cluster, job.settings.workers, sees=sees) as client:
         if client is not None:
-            result.compile_seconds = max(result.compile_seconds, prepare(client, make_ready))
-        listener.compiled(result.compile_seconds)
-        listener.started(plan.count_members(job.records), _rows_before(job))
+            compile_seconds = max(compile_seconds, prepare(client, make_ready))
+        emit(Started(compile_seconds))
         began = time.monotonic()
         try:
-            with closing(run(bundles, partial(score_bundle, job.shard), client)) as outcomes:
+            with closing(run(bundles, partial(score_bundle, job.shard), client, emit)) as outcomes:
                 for outcome in outcomes:
                     if isinstance(outcome, Failure):
-                        result.fail(outcome.shard, outcome.error)
-                        listener.failed(outcome)
-                    else:
-                        commit(outcome)
-                        result.rows += outcome.rows
-                        listener.committed(outcome)
+                        emit(events.of_failure(outcome))
+                        continue
+                    commit(outcome)
+                    for event in events.of_part(outcome):
+                        emit(event)
         except ClusterLostError as error:
-            result.fail(None, f"{error}: the same command scores what is missing")
+            emit(Failed(None, None, None, f"{error}: the same command scores what is missing"))
         finally:
-            result.seconds = time.monotonic() - began
-            listener.done()
-
-
-def _rows_before(job: _Job) -> int:
-    """Count the members of the sources asked for that have rows already; 0 where not all are counted."""
-    if plan.count_members(job.records) is None:
-        return 0
-    return (plan.count_members(job.records) or 0) - sum(shard.images or 0 for shard in job.pending())
+            emit(Scored(time.monotonic() - began))
 
 
 def _exit_code(settings: ScoreSettings, tally: Tally, failed: int) -> ExitCode:

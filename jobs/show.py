@@ -133,6 +133,10 @@ def scored(result: ScoreResult, out: str) -> RenderableType:
         lines.append(f"more images rejected than --max-rejects {told['settings']['max_rejects']} allows")
     if result.exit_code is ExitCode.UNKNOWN_PARTS:
         lines.append("more than a fifth of the images do not look like the model's parts: is it their model?")
+    if lost := [f"{told[key]:,} {what}" for key, what in _TROUBLES.items() if told.get(key)]:
+        lines.append(f"overcome: {', '.join(lost)}")
+    if result.log_error:
+        lines.append(f"THE LOG OF EVENTS BREAKS OFF: {result.log_error}")
     lines.append(f"rows, model and summary: {out}")
     return Group(*_lines(lines))
 
@@ -153,6 +157,9 @@ def _unsettled(paths: Sequence[str]) -> list[str]:
     if len(paths) > UNSETTLED_TOLD:
         lines.append(f"left alone: {len(paths) - UNSETTLED_TOLD:,} more")
     return lines
+
+
+_TROUBLES = {"retries": "shards tried again", "workers_lost": "workers lost"}
 
 
 def headline(evaluation: Mapping[str, Any]) -> list[str]:

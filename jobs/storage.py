@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import stat
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import fsspec
+import psutil
 from fsspec.utils import get_protocol
 
 from jobs.errors import Refusal
@@ -21,6 +23,9 @@ from jobs.errors import Refusal
 _LOCAL = ("file", "local")
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
 _WILDCARDS = frozenset("*?[")
+
+_HOLD_SECONDS = 0.5
+"""How long a folder is asked for: who only looks whether it is held, holds it for a moment."""
 
 
 class Entry(NamedTuple):
@@ -60,6 +65,15 @@ def printable(name: str) -> str:
 def join(folder: str, name: str) -> str:
     """Name a file in a folder."""
     return f"{folder.rstrip('/')}/{name}"
+
+
+def lies_in(url: str, places: Iterable[str]) -> str | None:
+    """Name the first of some places that a file is or lies in, by whatever links; None where none is."""
+    inner = f"{os.path.realpath(absolute(url))}/"
+    return next(
+        (place for place in places if inner.startswith(f"{os.path.realpath(absolute(place)).rstrip('/')}/")),
+        None,
+    )
 
 
 def parent(url: str) -> str:
@@ -146,10 +160,31 @@ def list_sizes(folder: str) -> dict[str, int]:
         }
 
 
+def last_changed(folder: str, names: Iterable[str]) -> float | None:
+    """Tell when the newest of some files in a folder was written, seconds since 1970; None where none is."""
+    wanted = frozenset(names)
+    newest = None
+    with os.scandir(absolute(folder)) as scan:
+        for found in scan:
+            if found.name in wanted:
+                try:
+                    changed = found.stat().st_mtime
+                except FileNotFoundError:  # removed since it was listed
+                    continue
+                newest = changed if newest is None else max(newest, changed)
+    return newest
+
+
 def list_unfinished(folder: str) -> Iterator[tuple[str, str]]:
     """List what killed writers left in a folder: the temporary name, and the name it was to have."""
     for path in sorted(Path(absolute(folder)).glob(".*.tmp")):
         yield path.name, path.name[1:].rsplit(".", 2)[0]
+
+
+def is_being_written(temporary: str) -> bool:
+    """Tell whether the process that a temporary name tells of runs on this machine."""
+    process = temporary.rsplit(".", 2)[-2].partition("-")[0]
+    return process.isdecimal() and psutil.pid_exists(int(process))
 
 
 def list_entries(folder: str) -> list[Entry]:
@@ -190,6 +225,11 @@ def open_read(url: str) -> BinaryIO:
     return Path(absolute(url)).open("rb", buffering=0)
 
 
+def open_append(url: str) -> BinaryIO:
+    """Open a file for appending, unbuffered; it is made where it does not exist."""
+    return Path(absolute(url)).open("ab", buffering=0)
+
+
 def read(url: str) -> bytes:
     """Read a whole file."""
     return Path(absolute(url)).read_bytes()
@@ -209,12 +249,32 @@ def held(folder: str) -> Iterator[None]:
     BlockingIOError
         Where another process holds it.
     """
+    deadline = time.monotonic() + _HOLD_SECONDS
     descriptor = os.open(absolute(folder), os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_HOLD_SECONDS / 10)
         yield
     finally:
         os.close(descriptor)
+
+
+def is_held(folder: str) -> bool:
+    """Tell whether another process of this machine holds a folder; those that ask do not see each other."""
+    descriptor = os.open(absolute(folder), os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def remove(url: str) -> None:

@@ -7,7 +7,17 @@ from typing import Any
 from dice_core.rows import Reason, Verdict
 from dice_core.tally import Tally
 from jobs.errors import ExitCode, Refusal
-from jobs.plan import Shard
+from jobs.events import (
+    Committed,
+    Event,
+    Failed,
+    Planned,
+    Retried,
+    Scored,
+    Started,
+    WorkerLost,
+    told,
+)
 
 UNKNOWN_SHARE = 0.2
 """The share of images unlike the model's parts above which a job says so."""
@@ -108,33 +118,56 @@ def counts(tally: Tally) -> Mapping[str, Any]:
 
 @dataclass
 class Outcome:
-    """What a job adds up to as its reports come in."""
+    """What a job adds up to, as the stream of its events tells it."""
 
     total: Total = field(default_factory=Total)
     """Of all parts that are there."""
+    shards: int = 0
+    """Planned in all."""
     rows: int = 0
     """Of this run."""
     seconds: float = 0.0
     """From the first task to the last, compiling apart."""
     compile_seconds: float = 0.0
     """The longest that a process compiled before it scored."""
+    retries: int = 0
+    workers_lost: int = 0
     failed: int = 0
     failures: list[dict[str, Any]] = field(default_factory=list)
 
-    def fail(self, shard: Shard | None, error: str) -> None:
-        """Note a shard without a part; None where the cluster was lost with more than one."""
+    def __call__(self, event: Event) -> None:
+        """Add an event."""
+        match event:
+            case Planned():
+                self.shards = event.shards
+            case Started():
+                self.compile_seconds = event.compile_seconds
+            case Committed():
+                self.rows += event.rows
+            case Retried():
+                self.retries += 1
+            case WorkerLost():
+                self.workers_lost += 1
+            case Failed():
+                self._fail(event)
+            case Scored():
+                self.seconds = event.seconds
+
+    def _fail(self, event: Failed) -> None:
         self.failed += 1
         if len(self.failures) < FAILURES_TOLD:
-            where = {"archive": shard.archive, "first": shard.first, "stop": shard.stop} if shard else {}
-            self.failures.append({**where, "error": error})
+            self.failures.append({key: value for key, value in told(event).items() if value is not None})
 
     def told(self) -> dict[str, Any]:
         """Tell it as the summary does."""
         return {
             "complete": self.failed == 0,
             **counts(self.total.tally),
+            "shards": self.shards,
             "failed_shards": self.failed,
             "failures": self.failures,
+            "retries": self.retries,
+            "workers_lost": self.workers_lost,
             "rows_scored": self.rows,
             "compile_seconds": round(self.compile_seconds, 3),
             "seconds": round(self.seconds, 3),

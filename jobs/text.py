@@ -1,4 +1,6 @@
-"""Text that others wrote, such as names in an archive, as it may be shown on a terminal."""
+"""Text as it may be shown: what others wrote, such as names in an archive, and times."""
+
+from datetime import UTC, datetime
 
 
 def plain(text: str) -> str:
@@ -6,3 +8,16 @@ def plain(text: str) -> str:
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
     )
+
+
+def utc(seconds: float) -> str:
+    """Write seconds since 1970 as ISO 8601 has it, to the millisecond: ``2026-11-26T02:15:40.123Z``."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def ago(seconds: float) -> str:
+    """Write a span in the largest unit that it has two of, such as ``12 minutes``; never a negative one."""
+    for name, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{max(seconds, 0):.0f} s"

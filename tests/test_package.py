@@ -4,8 +4,10 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer.main
@@ -13,11 +15,14 @@ import typer.main
 import dice_core
 import jobs
 from dice_core.rows import SCHEMA, Reason, Verdict
+from jobs import events
 from jobs.__main__ import app
 from jobs.errors import ExitCode
+from jobs.status import State, Status
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+COMMAND_TABLE = README.partition("## Commands")[2].partition("\n## ")[0]
 COMMANDS = typer.main.get_command(app).commands
 
 
@@ -43,7 +48,7 @@ def test_top_level_holds_the_agreed_names_only():
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_and_option_is_in_the_readme(name):
-    (row,) = re.findall(rf"^\| `({name}[ `][^\n]*)", README, re.MULTILINE)
+    (row,) = re.findall(rf"^\| `({name}[ `][^\n]*)", COMMAND_TABLE, re.MULTILINE)
     for parameter in COMMANDS[name].params:
         if parameter.param_type_name == "option" and parameter.name != "help":
             assert parameter.opts[0] in row, f"{name} {parameter.opts[0]} is not in the README"
@@ -86,3 +91,14 @@ def test_the_demo_prints_what_the_readme_shows(tmp_path):
         float(re.search(r"^F1 ([\d.]+)", text, re.MULTILINE)[1]) for text in (done.stdout, shown)
     )
     assert found == pytest.approx(expected, abs=0.01)
+
+
+def test_every_event_and_every_figure_of_a_status_is_in_the_readme():
+    kinds = get_args(events.Event)
+    words = [
+        *(events.name(kind.__new__(kind)) for kind in kinds),
+        *(field.name for kind in kinds for field in fields(kind)),
+        *(field.name for field in fields(Status)),
+        *(state.value for state in State),
+    ]
+    assert [word for word in words if f"`{word}`" not in README] == []

@@ -19,9 +19,9 @@ from jobs import folder, kernels, parts, plan
 from jobs.cluster import WORKER_ENVIRONMENT
 from jobs.config import ScoreSettings
 from jobs.errors import ExitCode
+from jobs.events import Event, Listener, Scored, Started, ignore
 from jobs.fit import FitSettings, fit
 from jobs.parquet import digest
-from jobs.progress import Listener, Silence
 from jobs.reader import Limits
 from jobs.rows import ScorerLike
 from jobs.score import Evaluate, score
@@ -150,18 +150,18 @@ class Run:
         return self.worker_cpu + self.client_cpu
 
 
-class _Window(Silence):
+class _Window:
     """Counts the processor time of this process while the job scores."""
 
     used = 0.0
 
-    def started(self, _total: int | None, _done: int) -> None:
-        """Begin."""
-        self.used -= time.process_time()
-
-    def done(self) -> None:
-        """End."""
-        self.used += time.process_time()
+    def __call__(self, event: Event) -> None:
+        """Begin and end with the scoring."""
+        match event:
+            case Started():
+                self.used -= time.process_time()
+            case Scored():
+                self.used += time.process_time()
 
 
 def run_dask(given: Material, workers: int) -> Run:
@@ -173,11 +173,9 @@ def run_dask(given: Material, workers: int) -> Run:
         return _run(given, clock.workers(), window.used, time.monotonic() - began, hashes)
 
 
-def run_job(
-    settings: ScoreSettings, clock: Clock, evaluate: Evaluate, listener: Listener | None = None
-) -> None:
+def run_job(settings: ScoreSettings, clock: Clock, evaluate: Evaluate, listener: Listener = ignore) -> None:
     """Run the job to its good end."""
-    result = score(settings, evaluate=evaluate, listener=listener or Silence(), load=clock)
+    result = score(settings, evaluate=evaluate, listener=listener, load=clock)
     if result.exit_code is not ExitCode.DONE:
         raise RuntimeError(f"the job ended with {result.exit_code!r}: {result.summary.get('failures')}")
 
@@ -193,12 +191,12 @@ def run_pool(given: Material, workers: int) -> Run:
         total, hashes = Total(), {}
         make_ready = (kernels.make_ready, (settings,))
         with multiprocessing.get_context("spawn").Pool(workers, *make_ready) as pool:
-            window.started(None, 0)
+            window(Started())
             for reports in pool.imap_unordered(partial(score_bundle, settings), bundles):
                 for report in reports:
                     total.add(report.tally)
                     hashes[report.name] = report.hash
-            window.done()
+            window(Scored(0.0))
         return _run(given, clock.workers(), window.used, time.monotonic() - began, hashes)
 
 

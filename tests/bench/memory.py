@@ -6,7 +6,7 @@ from typing import Any, Self
 import psutil
 
 from jobs.evaluate import evaluate
-from jobs.progress import Silence
+from jobs.events import Event, Scored
 from tests.bench.job import Clock, Material, material, run_job
 from tests.bench.report import Report
 
@@ -34,7 +34,7 @@ def run(*, tiny: bool) -> Report:
     return Report("memory", about, {"memory": rows}, {label: most / least})
 
 
-class _Sampler(Silence):
+class _Sampler:
     """Samples the memory of this process, while scoring and from then on."""
 
     def __init__(self) -> None:
@@ -52,9 +52,9 @@ class _Sampler(Silence):
         self._ended.set()
         self._thread.join()
 
-    def done(self) -> None:
+    def __call__(self, event: Event) -> None:
         """Hear that what follows is no scoring."""
-        self._scoring = False
+        self._scoring &= not isinstance(event, Scored)
 
     def _sample(self) -> None:
         process = psutil.Process()

@@ -16,10 +16,10 @@ import psutil
 from dice_core.member import Cut
 from jobs import folder, plan, storage
 from jobs.config import ScoreSettings
+from jobs.events import Event, Started
 from jobs.folder import Start
 from jobs.parquet import digest
 from jobs.plan import ArchiveRecord, Kind
-from jobs.progress import Silence
 from jobs.reader import Limits
 from jobs.rows import Images
 from jobs.score import score
@@ -90,10 +90,9 @@ class _StartedError(Exception):
     """The first task would be submitted now."""
 
 
-class _Stop(Silence):
-    def started(self, total: int | None, done: int) -> None:
-        """Hear that scoring starts, and end it there."""
-        del total, done
+def _stop(event: Event) -> None:
+    """End the job where scoring starts."""
+    if isinstance(event, Started):
         raise _StartedError
 
 
@@ -102,7 +101,7 @@ def _resume(settings: ScoreSettings) -> tuple[float, int]:
     before = psutil.Process().memory_info().rss
     began = time.perf_counter()
     try:
-        ended = score(settings, evaluate=_evaluate, listener=_Stop(), load=_load)
+        ended = score(settings, evaluate=_evaluate, listener=_stop, load=_load)
     except _StartedError:
         return time.perf_counter() - began, peak(before) - before
     raise AssertionError(f"nothing was pending: {ended.exit_code}")

@@ -88,6 +88,11 @@ def test_rows_are_counted_by_what_became_of_them():
     assert "24 rows of 5 kinds" in repr(tally)
 
 
+def test_rejects_are_counted_by_their_reason_alone():
+    tally = Tally([(REJECTED, 3), (REJECTED._replace(lot="other"), 2), (IGNORED, 4), (GOOD, 5)])
+    assert tally.rejects() == {"truncated": 5}
+
+
 def test_a_tally_is_not_equal_to_its_counts():
     assert Tally([(GOOD, 1)]) != {GOOD: 1}
 

@@ -10,7 +10,7 @@ from jobs.caveats import incomplete
 from jobs.config import ScoreSettings
 from jobs.coverage import GAPS_TOLD, cover
 from jobs.errors import ExitCode, Refusal
-from jobs.progress import Silence
+from jobs.events import Committed
 from jobs.score import score
 from jobs.verify import verify
 
@@ -123,14 +123,14 @@ def test_parts_that_were_not_planned_make_a_job_incomplete(run, tar, out):
     assert "all 3 planned shards are there, and 1 that were not planned" in first(out)[0]
 
 
-class Stopping(Silence):
+class Stopping:
     """Ends a job as Ctrl-C does, after so many parts."""
 
     def __init__(self, after):
         self._after = after
 
-    def committed(self, _):
-        self._after -= 1
+    def __call__(self, event):
+        self._after -= isinstance(event, Committed)
         if not self._after:
             raise KeyboardInterrupt
 
@@ -220,15 +220,17 @@ def test_of_two_scores_that_do_not_see_each_others_hold_no_row_is_lost_or_double
 ):
     """The second starts and ends while the first is at its first part."""
 
-    class Overtaking(Silence):
-        def committed(self, _):
+    overtaken = []
+
+    def overtaking(event):
+        if isinstance(event, Committed) and not overtaken:
+            overtaken.append(event)
             monkeypatch.undo()
             monkeypatch.setattr(storage, "held", lambda _: nullcontext())
-            self.committed = lambda _: None
             assert run(tar, targz).summary["complete"]
 
     monkeypatch.setattr(storage, "held", lambda _: nullcontext())
-    run(tar, targz, listener=Overtaking())
+    run(tar, targz, listener=overtaking)
     assert samples.rows(out).num_rows == 70
     assert cover(str(out)).complete
     assert verify(str(out)) == []

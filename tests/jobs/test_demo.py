@@ -9,7 +9,7 @@ from rich.console import Console
 from jobs import demo as module
 from jobs import show
 from jobs.errors import ExitCode, Refusal
-from jobs.progress import Silence
+from jobs.events import ignore
 from jobs.verify import verify
 
 
@@ -19,7 +19,7 @@ def few(monkeypatch):
 
 
 def run(out, said):
-    return module.demo(str(out), 60, threads=2, say=said.append, listener=Silence())
+    return module.demo(str(out), 60, threads=2, say=said.append, listener=ignore)
 
 
 def test_it_goes_the_whole_way_and_tells_where_all_lies(few, tmp_path):  # noqa: ARG001 - sets the number
@@ -55,5 +55,5 @@ def test_refuses_a_file_as_its_folder(tmp_path):
 
 def test_refuses_to_score_nothing(tmp_path):
     with pytest.raises(Refusal, match="--images 0"):
-        module.demo(str(tmp_path / "demo"), 0, threads=1, say=print, listener=Silence())
+        module.demo(str(tmp_path / "demo"), 0, threads=1, say=print, listener=ignore)
     assert not (tmp_path / "demo").exists()

@@ -140,3 +140,11 @@ def test_refuses_a_job_file_that_is_none_of_ours(tmp_path, content):
     (tmp_path / "_job.json").write_text(content)
     with pytest.raises(Refusal, match=r"_job\.json: not a job file"):
         folder.read_job(str(tmp_path))
+
+
+def test_what_killed_writers_left_goes_and_nothing_else(tmp_path):
+    part = parts(record())[0]
+    for name in (f".{part}.7-abc.tmp", "._summary.json.7-abc.tmp", ".notes.7-abc.tmp", part, ".hidden"):
+        (tmp_path / name).touch()
+    folder.sweep(str(tmp_path))
+    assert samples.names(tmp_path) == [".hidden", ".notes.7-abc.tmp", part]

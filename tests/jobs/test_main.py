@@ -38,11 +38,13 @@ CONTRACT = {
         "--settle",
         "--source-root",
         "--maps",
+        "--log-json",
         "--exhaustive",
     },
     "evaluate": {
         *("out", "--score", "--threshold", "--prevalence", "--per-face", "--correct-lots", "--json"),
     },
+    "status": {"out", "--json"},
     "verify": {"out"},
     "compact": {"job", "--out"},
     "query": {"out", "sql", "--format"},
@@ -250,6 +252,27 @@ def test_score_and_evaluate_name_a_lot_full_of_defects_though_nothing_is_labelle
     lot = samples.write_tar(tmp_path / "lot.tar", listed)
     for ran in (score(lot, "--out", tmp_path / "out"), command("evaluate", tmp_path / "out")):
         assert f"LOT ALARM {lot}: more of its parts are called than can be expected" in ran.out
+
+
+def test_status_tells_how_far_a_job_is(command, job):
+    ran = command("status", job)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("complete: every planned shard has its rows, last commit ")
+    told = json.loads(command("status", job, "--json").out, parse_constant=refuse_constant)
+    assert (told["state"], told["rows"], told["share"]) == ("complete", 40, 1.0)
+
+
+def test_score_appends_its_events_to_the_log(score, lot, tmp_path):
+    log = tmp_path / "events"
+    assert score(lot, "--out", tmp_path / "out", "--log-json", log).code == 0
+    kinds = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    assert kinds == ["planned", "started", "committed", "scored", "done"]
+
+
+def test_a_log_that_breaks_off_is_told_at_the_end(score, lot, tmp_path):
+    ran = score(lot, "--out", tmp_path / "out", "--log-json", "/dev/full")
+    assert ran.code == 0
+    assert "THE LOG OF EVENTS BREAKS OFF: [Errno 28] No space left on device" in ran.out
 
 
 def test_verify_ends_with_1_where_something_does_not_agree(command, job, tmp_path):
@@ -526,6 +549,10 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
         ("synth {tmp}/none/dice.tar", ["none/dice.tar: its folder does not exist", "make it"]),
         ("synth {tmp}/dice.zip", ["dice.zip: synth writes a tar"]),
         ("demo --out {lot}", ["lot.tar", "--out"]),
+        (SCORE + " --log-json {tmp}/none/log", ["none/log: No such file", "name a file"]),
+        (SCORE + " --log-json {tmp}/out/log", ["out/log: is or lies in {tmp}/out", "name another"]),
+        (SCORE + " --log-json {lot}", ["lot.tar: is or lies in", "name another"]),
+        (SCORE + " --log-json {tmp}/text.npz", ["text.npz: exists and is no log", "name another"]),
         # Values
         (SCORE + " --max-rejects some", ["--max-rejects some", "1%"]),
         (SCORE + " --max-rejects 101%", ["--max-rejects 101%", "1%"]),
@@ -558,6 +585,7 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
         # Rows
         ("evaluate {tmp}", ["not a job folder", "--out"]),
         ("evaluate {tmp}/none", ["none: not a job folder", "--out"]),
+        ("status {tmp}", ["not a job folder", "score wrote"]),
         ("verify {tmp}", ["not a job folder", "score wrote"]),
         ("query {tmp} SELECT", ["not a job folder", "--out"]),
         ("evaluate {job} --score size", ["--score size", "defect_score"]),
@@ -575,7 +603,7 @@ def test_a_refusal_is_one_line_that_names_the_thing_and_the_way_out(command, the
     before = samples.names(there["tmp"]), samples.names(there["job"])
     refusal = command(*(word.format(**there).replace("+", " ") for word in line.split())).refusal
     for words in told:
-        assert words in refusal
+        assert words.format(**there) in refusal
     assert (samples.names(there["tmp"]), samples.names(there["job"])) == before
 
 

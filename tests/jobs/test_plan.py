@@ -45,8 +45,6 @@ def test_a_compressed_tar_is_one_shard_without_end():
     compressed = ArchiveRecord("/a.tgz", Kind.TARGZ, "1-1", None, (Cut(0, 0),))
     (shard,) = plan.shards([compressed])
     assert (shard.first, shard.stop, shard.images, shard.members) == (0, None, None, None)
-    assert plan.count_members([record(members=3), compressed]) is None
-    assert plan.count_members([record(members=3), record(members=4)]) == 7
 
 
 def test_shards_come_one_at_a_time():

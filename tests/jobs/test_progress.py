@@ -3,18 +3,21 @@ import io
 import pytest
 from rich.console import Console
 
-from dice_core.tally import Kind, Tally
-from jobs.plan import Kind as Source
-from jobs.plan import Shard
+from jobs.events import Committed, Failed, Planned, Rejected, Retried, Scored, Started, WorkerLost
 from jobs.progress import Bar, Lines, make_listener
-from jobs.shard import Failure, PartReport
 
-FAILURE = Failure(Shard("/lot [1].tar", Source.TAR, "1-1", 0, 5, 0, 5), "/lot [1].tar [0:5]: OSError: gone")
+FAILURE = Failed("/lot [1].tar", 0, 5, "/lot [1].tar [0:5]: OSError: gone")
 
 
-def report(rows, rejected=0):
-    tally = Tally([(Kind("a", None, None, "rejected", "empty", None), rejected)])
-    return PartReport("part", 1, "", tally, "/a.tar", "1-1", 0, rows)
+def committed(rows, rejected=0):
+    if rejected:
+        yield Rejected("part", "/a.tar", "empty", rejected)
+    yield Committed("part", "/a.tar", 0, rows, 0, 1)
+
+
+def tell(listener, *events):
+    for event in events:
+        listener(event)
 
 
 class Clock:
@@ -32,11 +35,11 @@ def clock():
 def test_lines_are_few(clock):
     stream = io.StringIO()
     lines = Lines(stream, clock)
-    lines.started(1000, 200)
+    tell(lines, Planned(10, 1000, 2, 200), Started())
     for _ in range(8):
         clock.now += 4
-        lines.committed(report(100, rejected=1))
-    lines.done()
+        tell(lines, *committed(100, rejected=1))
+    tell(lines, Scored(32.0))
     assert stream.getvalue().splitlines() == [
         "scoring 1,000 images, 200 of them scored before",
         "500 of 1,000 images, 25 images/s, 3 rejected, 20 s left",
@@ -49,28 +52,26 @@ def test_compiling_is_told_where_there_was_any(clock):
     stream = io.StringIO()
     console = Console(file=stream, width=80)
     for listener in (Lines(stream, clock), Bar(console, clock)):
-        listener.compiled(0.0)
-        listener.compiled(14.23)
-    assert stream.getvalue().splitlines() == ["compiled the kernels in 14.2 s"] * 2
+        tell(listener, Started(0.0), Started(14.23), Scored(0.0))
+    assert stream.getvalue().count("compiled the kernels in 14.2 s\n") == 2
+    assert stream.getvalue().count("compiled") == 2
 
 
 def test_lines_of_a_job_that_scores_nothing(clock):
     stream = io.StringIO()
     lines = Lines(stream, clock)
-    lines.started(1000, 200)
+    tell(lines, Planned(10, 1000, 2, 200), Started())
     clock.now = 3
-    lines.done()
+    tell(lines, Scored(3.0))
     assert stream.getvalue().splitlines()[1:] == ["200 of 1,000 images, 0 images/s, 0 rejected"]
 
 
 def test_lines_where_nobody_knows_how_many(clock):
     stream = io.StringIO()
     lines = Lines(stream, clock)
-    lines.started(None, 0)
+    tell(lines, Planned(2, None), Started())
     clock.now = 2
-    lines.committed(report(3000))
-    lines.failed(FAILURE)
-    lines.done()
+    tell(lines, *committed(3000), FAILURE, Scored(2.0))
     assert stream.getvalue().splitlines() == [
         "scoring images",
         "failed: /lot [1].tar [0:5]: OSError: gone",
@@ -78,18 +79,35 @@ def test_lines_where_nobody_knows_how_many(clock):
     ]
 
 
+def test_lost_workers_and_retries_are_told_at_once_and_counted(clock):
+    stream = io.StringIO()
+    lines = Lines(stream, clock)
+    tell(
+        lines,
+        Planned(2, 100),
+        Started(),
+        WorkerLost("tcp://10.0.0.7:4321"),
+        Retried("/\x1b[31m.tar", 2000, "its worker was lost", 3),
+    )
+    clock.now = 4
+    tell(lines, *committed(100), Scored(4.0))
+    assert stream.getvalue().splitlines()[1:] == [
+        "worker lost: tcp://10.0.0.7:4321",
+        r"tried again (3): /\x1b[31m.tar [2000:]: its worker was lost",
+        "100 of 100 images, 25 images/s, 0 rejected, retries: 1, workers lost: 1",
+    ]
+
+
 def test_the_bar_shows_speed_rejects_and_failures(clock):
     stream = io.StringIO()
     bar = Bar(Console(file=stream, force_terminal=True, width=120, color_system=None), clock)
-    bar.started(1000, 200)
+    tell(bar, Planned(10, 1000, 2, 200), Started())
     clock.now = 4
-    bar.committed(report(700, rejected=12))
-    bar.failed(FAILURE)
-    bar.committed(report(100))
-    bar.done()
+    tell(bar, *committed(700, rejected=12), FAILURE, WorkerLost("tcp://a"), *committed(100), Scored(4.0))
     shown = stream.getvalue()
     assert "failed: /lot [1].tar [0:5]: OSError: gone" in shown
-    assert "1000/1000 200 images/s, 12 rejected, shards failed: 1" in shown
+    assert "worker lost: tcp://a" in shown
+    assert "1000/1000 200 images/s, 12 rejected, workers lost: 1, shards failed: 1" in shown
 
 
 class Terminal(io.StringIO):

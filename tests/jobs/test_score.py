@@ -9,13 +9,14 @@ import pyarrow.compute as pc
 import pytest
 import samples
 
-from jobs import kernels, storage
+from jobs import events, kernels, storage
 from jobs.config import ScoreSettings
 from jobs.errors import ExitCode, Refusal
+from jobs.events import Committed, Done, Failed, Planned, Rejected, Retried, Scored, Started, WorkerLost
 from jobs.parquet import digest
-from jobs.progress import Silence
 from jobs.rows import COMPARISONS
 from jobs.score import score
+from jobs.status import State, status
 from jobs.verify import verify
 
 CONTAINER_COLUMNS = ["archive", "lot", "offset"]
@@ -32,31 +33,22 @@ def lot(tmp_path_factory):
     return samples.write_tar(tmp_path_factory.mktemp("lot") / "lot.tar", samples.members(600))
 
 
-def run(sources, model, out, listener=None, **options):
+def run(sources, model, out, listener=events.ignore, **options):
     sources = (sources,) if isinstance(sources, str) else tuple(sources)
     options = {"cluster": "serial", "shard_size": 100, "task_images": 200, "max_rejects": "100%"} | options
     settings = ScoreSettings(sources, model, out, **options)
     return score(settings, evaluate=fake_scorer.evaluate, listener=listener, load=fake_scorer.load)
 
 
-class Heard(Silence):
+class Heard:
     def __init__(self):
-        self.calls = []
+        self.events = []
 
-    def compiled(self, seconds):
-        self.calls.append(("compiled", seconds))
+    def __call__(self, event):
+        self.events.append(event)
 
-    def started(self, total, done):
-        self.calls.append(("started", total, done))
-
-    def committed(self, report):
-        self.calls.append(("committed", report.rows))
-
-    def failed(self, failure):
-        self.calls.append(("failed", failure.error))
-
-    def done(self):
-        self.calls.append(("done",))
+    def of(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
 
 
 # What the rows are
@@ -114,7 +106,7 @@ def test_kernels_are_ready_in_every_process_before_scoring(
     workers = None if cluster == "serial" else 2
     result = run(lot, model, out, heard, cluster=cluster, workers=workers)
     assert len(samples.names(tmp_path / "ready")) == processes
-    assert heard.calls[:2] == [("compiled", 0.5), ("started", 600, 0)]
+    assert heard.events[:2] == [Planned(6, 600), Started(0.5)]
     assert result.summary["compile_seconds"] == 0.5
 
 
@@ -171,12 +163,16 @@ def test_comparing_with_every_face_adds_lists_and_changes_no_other_column(lot, m
         run(lot, model, out)
 
 
-def test_a_lost_worker_costs_no_row(lot, model, out, serial_rows, monkeypatch):
+def test_a_lost_worker_costs_no_row_and_is_told(lot, model, out, serial_rows, monkeypatch):
     monkeypatch.setenv(fake_scorer.DIE_ONCE, f"{out}-died")
-    result = run(lot, model, out, cluster="local", workers=1)
+    heard = Heard()
+    result = run(lot, model, out, heard, cluster="local", workers=1)
     assert Path(f"{out}-died").exists()
     assert result.exit_code is ExitCode.DONE
     assert samples.rows(out).equals(serial_rows)
+    (lost,) = heard.of(WorkerLost)
+    assert lost.worker.startswith("tcp://127.0.0.1:")
+    assert result.summary["workers_lost"] == 1
 
 
 # Starting again
@@ -202,7 +198,7 @@ def test_an_added_source_is_scored_alone(lot, model, out, log, tmp_path):
     assert added.summary["rows"] == 750
     assert len(log.read_text().splitlines()) == lines + 150
     assert first.items() < samples.parts(out).items()
-    assert heard.calls[:2] == [("compiled", 0.0), ("started", 750, 600)]
+    assert heard.events[:2] == [Planned(8, 750, 6, 600), Started(0.0)]
     assert verify(out) == []
     # The parts of a source that is no longer named stay.
     assert run(other, model, out).scored == 0
@@ -269,9 +265,13 @@ def scoring(lot, model, out, log):
 @pytest.mark.parametrize("cluster", ["serial", "local"])
 def test_killed_and_started_again_gives_the_same_rows(scoring, cluster, lot, model, out, log, serial_rows):
     process = scoring(cluster, 300)
+    seen = status(out)
+    assert (seen.state, seen.process, seen.shards) == (State.SCORING, process.pid, 6)
     process.kill()
     process.communicate()
     committed = samples.parts(out)
+    seen = status(out)
+    assert (seen.state, seen.parts) == (State.STOPPED, len(committed))
     assert 1 <= len(committed) <= 3
     assert not (Path(out) / "_summary.json").exists()
     log.write_text("")
@@ -281,6 +281,7 @@ def test_killed_and_started_again_gives_the_same_rows(scoring, cluster, lot, mod
     assert committed.items() < samples.parts(out).items()
     assert samples.rows(out).equals(serial_rows)
     assert verify(out) == []
+    assert not [name for name in samples.names(out) if name.endswith(".tmp")]
 
 
 @pytest.mark.parametrize("cluster", ["serial", "local"])
@@ -294,6 +295,59 @@ def test_an_interrupt_leaves_whole_parts(scoring, cluster, lot, model, out, seri
     assert 1 <= len(samples.parts(out)) <= 3
     run(lot, model, out)
     assert samples.rows(out).equals(serial_rows)
+
+
+# What is told
+
+
+def test_every_event_of_a_job_is_told_in_order(lot, model, out):
+    heard = Heard()
+    result = run(lot, model, out, heard)
+    kinds = [type(event) for event in heard.events if not isinstance(event, Rejected)]
+    assert kinds == [Planned, Started, *[Committed] * 6, Scored, Done]
+    assert [(event.first, event.rows) for event in heard.of(Committed)] == [
+        (first, 100) for first in range(0, 600, 100)
+    ]
+    assert {event.part for event in heard.of(Committed)} == samples.parts(out).keys()
+    reasons = {event.reason for event in heard.of(Rejected)}
+    assert {
+        reason: sum(event.images for event in heard.of(Rejected) if event.reason == reason)
+        for reason in reasons
+    } == {"empty": 15, "not_an_image": 15, "wrong_size": 15}
+    assert sum(event.anomalies for event in heard.of(Committed)) == result.summary["anomaly"]
+    assert heard.events[-1] == Done(0, complete=True)
+
+
+def test_where_there_is_nothing_to_do_only_that_is_told(lot, model, out):
+    run(lot, model, out)
+    heard = Heard()
+    run(lot, model, out, heard)
+    assert heard.events == [Done(0, complete=True)]
+
+
+def test_the_log_has_every_event_of_every_start(lot, model, out, tmp_path):
+    log = tmp_path / "events.jsonl"
+    heard = Heard()
+    assert run(lot, model, out, heard, log_json=str(log)).log_error is None
+    run(lot, model, out, heard, log_json=str(log))
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [{"event": events.name(event), **events.told(event)} for event in heard.events] == [
+        {key: value for key, value in line.items() if key != "time"} for line in lines
+    ]
+    assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
+
+
+@pytest.mark.parametrize("where", ["out", "source", "link", "model"])
+def test_a_log_in_what_the_job_uses_is_refused(model, out, tmp_path, where):
+    source = tmp_path / "photographs"
+    source.mkdir()
+    samples.write_folder(source, samples.images(3))
+    (tmp_path / "link").symlink_to(source)
+    log = {"out": f"{out}/log", "source": f"{source}/log", "link": f"{tmp_path}/link/log", "model": model}
+    with pytest.raises(Refusal, match=f"--log-json {log[where]}: is or lies in "):
+        run(str(source), model, out, log_json=log[where])
+    assert not Path(out).exists()
+    assert not (source / "log").exists()
 
 
 # What goes wrong
@@ -327,7 +381,10 @@ def test_a_shard_that_failed_with_others_is_tried_again_alone(lot, model, out, s
         return score(self, images)
 
     monkeypatch.setattr(fake_scorer.BrightnessScorer, "score", failing)
-    assert run(lot, model, out).exit_code is ExitCode.DONE
+    heard = Heard()
+    result = run(lot, model, out, heard)
+    assert (result.exit_code, result.summary["retries"]) == (ExitCode.DONE, 2)
+    assert [(event.first, event.attempt) for event in heard.of(Retried)] == [(0, 2), (100, 2)]
     assert samples.rows(out).equals(serial_rows)
 
 
@@ -350,7 +407,7 @@ def test_a_failing_shard_is_told_and_retried_by_the_same_command(lot, model, out
     assert failure["archive"] == lot
     assert f"{lot} [{failure['first']}:{failure['stop']}] at member" in failure["error"]
     assert "OSError: [Errno 5] Input/output error" in failure["error"]
-    assert heard.calls.count(("failed", failure["error"])) == 1
+    assert [event.error for event in heard.of(Failed)] == [failure["error"]]
     assert any("are missing" in line for line in verify(out))
     monkeypatch.undo()
     again = run(lot, model, out)
@@ -363,11 +420,11 @@ def test_a_source_that_changes_under_the_job_fails_loudly(lot, model, out, tmp_p
     source = tmp_path / "lot.tar"
     source.write_bytes(Path(lot).read_bytes())
 
-    class Touching(Heard):
-        def started(self, *_):
+    def touch(event):
+        if isinstance(event, Started):
             os.utime(source, ns=(0, 0))
 
-    result = run(str(source), model, out, Touching())
+    result = run(str(source), model, out, touch)
     assert result.exit_code is ExitCode.SHARDS_FAILED
     assert result.summary["failed_shards"] == 6
     assert "changed since the job was planned" in result.summary["failures"][0]["error"]

@@ -214,3 +214,11 @@ def test_a_fit_names_what_looks_mislabelled_and_counts_the_rest():
     assert told.count("times as odd") == show.SUSPECTS_TOLD
     assert "\x1b" not in told
     assert "MISLABELLED" not in text(show.fitted(fit_result(()), "model.npz"))
+
+
+def test_what_was_overcome_and_a_log_that_breaks_off_are_told():
+    summary = {**SUMMARY, "retries": 3, "workers_lost": 1}
+    shown = text(show.scored(ScoreResult(ExitCode.DONE, summary, 1, log_error="disk full"), "/rows"))
+    assert "overcome: 3 shards tried again, 1 workers lost" in shown
+    assert "THE LOG OF EVENTS BREAKS OFF: disk full" in shown
+    assert "overcome" not in text(show.scored(ScoreResult(ExitCode.DONE, SUMMARY, 1), "/rows"))

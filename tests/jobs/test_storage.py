@@ -159,3 +159,37 @@ def test_names_that_are_not_utf8_can_be_written_down():
     name = os.fsdecode(b"caf\xe9.jpg")
     assert storage.printable(name) == "caf\\xe9.jpg"
     assert storage.printable("café.jpg") == "café.jpg"
+
+
+def test_a_place_is_found_by_whatever_links(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    inner, link = str(tmp_path / "folder" / "new"), str(tmp_path / "link")
+    assert storage.lies_in(inner, ["/none", link]) == link
+    assert storage.lies_in(link, [str(tmp_path / "folder")])
+    assert storage.lies_in("/anything", ["/"]) == "/"
+    assert storage.lies_in(str(tmp_path / "folder2"), [link]) is None
+
+
+def test_the_newest_of_some_files_tells_when(folder):
+    for seconds, name in enumerate(("a.tar", "b.tar", "c.zip")):
+        os.utime(folder / name, (seconds, seconds))
+    assert storage.last_changed(str(folder), ["a.tar", "b.tar", "gone"]) == 1
+    assert storage.last_changed(str(folder), []) is None
+
+
+def test_a_folder_that_is_held_is_seen_to_be(tmp_path):
+    assert not storage.is_held(str(tmp_path))
+    with storage.held(str(tmp_path)):
+        assert storage.is_held(str(tmp_path))
+        with pytest.raises(BlockingIOError), storage.held(str(tmp_path)):
+            pass
+    assert not storage.is_held(str(tmp_path))
+
+
+def test_who_only_looks_keeps_nobody_from_holding(tmp_path, monkeypatch):
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    storage.fcntl.flock(descriptor, storage.fcntl.LOCK_SH)  # as is_held does, for a moment
+    monkeypatch.setattr(storage.time, "sleep", lambda _: os.close(descriptor))
+    with storage.held(str(tmp_path)):
+        assert storage.is_held(str(tmp_path))

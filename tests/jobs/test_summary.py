@@ -2,6 +2,7 @@ import pytest
 
 from dice_core.tally import Kind, Tally
 from jobs.errors import ExitCode, Refusal
+from jobs.events import Committed, Failed, Planned, Retried, Scored, Started, WorkerLost
 from jobs.summary import FAILURES_TOLD, Outcome, RejectLimit, Total, counts, exit_code
 
 
@@ -90,7 +91,32 @@ def test_compiling_is_told_apart_from_the_speed():
 def test_failures_are_counted_all_and_told_in_part():
     outcome = Outcome()
     for _ in range(FAILURES_TOLD + 5):
-        outcome.fail(None, "gone")
+        outcome(Failed("/a.tar", 0, 5, "gone"))
     told = outcome.told()
     assert (told["complete"], told["failed_shards"], len(told["failures"])) == (False, 105, 100)
+    assert told["failures"][0] == {"archive": "/a.tar", "first": 0, "stop": 5, "error": "gone"}
     assert told["images_per_second"] is None
+
+
+def test_a_cluster_that_was_lost_is_a_failure_without_a_place():
+    outcome = Outcome()
+    outcome(Failed(None, None, None, "the scheduler is gone"))
+    assert outcome.told()["failures"] == [{"error": "the scheduler is gone"}]
+
+
+def test_it_counts_what_the_stream_tells():
+    outcome = Outcome()
+    for event in (
+        Planned(9, 900, shards_before=2, rows_before=200),
+        Started(1.5),
+        WorkerLost("tcp://a"),
+        Retried("/a.tar", 0, "gone"),
+        Retried("/a.tar", 5, "gone"),
+        Committed("part", "/a.tar", 0, 100, 1, 1),
+        Committed("part", "/a.tar", 100, 60, 1, 1),
+        Scored(4.0),
+    ):
+        outcome(event)
+    told = outcome.told()
+    counted = ("shards", "workers_lost", "retries", "rows_scored", "compile_seconds", "images_per_second")
+    assert [told[name] for name in counted] == [9, 1, 2, 160, 1.5, 40.0]

@@ -1,0 +1,28 @@
+import pytest
+
+from jobs.text import ago, plain, utc
+
+
+def test_what_does_not_print_is_written_out():
+    assert plain("a\x1b[31m\nä") == "a\\x1b[31m\\nä"
+
+
+def test_a_time_is_written_as_iso_8601_has_it():
+    assert utc(0.0) == "1970-01-01T00:00:00.000Z"
+    assert utc(1_000_000_000.1234) == "2001-09-09T01:46:40.123Z"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-3.0, "0 s"),
+        (0.4, "0 s"),
+        (119.4, "119 s"),
+        (120.0, "2 minutes"),
+        (7199.0, "120 minutes"),
+        (7200.0, "2 hours"),
+        (3 * 86400.0, "3 days"),
+    ],
+)
+def test_a_span_is_in_its_largest_unit(seconds, expected):
+    assert ago(seconds) == expected
