@@ -87,6 +87,12 @@ class Watched(type(Path())):
         self.point.paths["renamed"] = target
         self.point.reach("renamed", target)
 
+    def hardlink_to(self, target):
+        self.point.reach("closed", target)
+        super().hardlink_to(target)
+        self.point.paths["renamed"] = self
+        self.point.reach("renamed", self)
+
     def unlink(self, missing_ok=False):  # noqa: FBT002 - as it is
         super().unlink(missing_ok)
         self.point.reach(REMOVED, self)

@@ -15,7 +15,10 @@ import samples
 from jobs.verify import verify
 
 PART = "part-*-0000000020.parquet"
-OTHERS = ["_job.json", "_model.npz", "_progress.json", "_parts.parquet", "_lots.parquet", "_summary.json"]
+OTHERS = [
+    *("_job.json", "_model.npz", "_plan.parquet", "_progress.json"),
+    *("_parts.parquet", "_lots.parquet", "_summary.json"),
+]
 """The other files of a job, which are written by the same steps."""
 
 CRASHES = [

@@ -121,8 +121,8 @@ def test_resuming_adds_sources_and_restores_the_model_alone(tmp_path):
 def test_starting_afresh_removes_the_jobs_own_files_alone(tmp_path):
     out = str(tmp_path)
     part = parts(record())[0]
-    own = ["_parts.parquet", "_summary.json", part, f".{part}.1-abc.tmp"]
-    others = ["notes.txt", "part-of-a-novel.parquet", "_mine.json", ".notes.txt.1-abc.tmp", ".DS_Store"]
+    own = ["_parts.parquet", "_summary.json", part, f".{part}.4194305-abc.tmp"]
+    others = ["notes.txt", "part-of-a-novel.parquet", "_mine.json", ".notes.txt.4194305-abc.tmp", ".DS_Store"]
     for name in (*own, *others):
         (tmp_path / name).write_bytes(b"x")
     folder.begin(out, Start.NEW, DECIDES, ["a.tar"], b"old model")
@@ -144,7 +144,13 @@ def test_refuses_a_job_file_that_is_none_of_ours(tmp_path, content):
 
 def test_what_killed_writers_left_goes_and_nothing_else(tmp_path):
     part = parts(record())[0]
-    for name in (f".{part}.7-abc.tmp", "._summary.json.7-abc.tmp", ".notes.7-abc.tmp", part, ".hidden"):
+    for name in (
+        f".{part}.4194305-abc.tmp",
+        "._summary.json.4194305-abc.tmp",
+        ".notes.4194305-abc.tmp",
+        part,
+        ".hidden",
+    ):
         (tmp_path / name).touch()
     folder.sweep(str(tmp_path))
-    assert samples.names(tmp_path) == [".hidden", ".notes.7-abc.tmp", part]
+    assert samples.names(tmp_path) == [".hidden", ".notes.4194305-abc.tmp", part]

@@ -193,3 +193,10 @@ def test_who_only_looks_keeps_nobody_from_holding(tmp_path, monkeypatch):
     monkeypatch.setattr(storage.time, "sleep", lambda _: os.close(descriptor))
     with storage.held(str(tmp_path)):
         assert storage.is_held(str(tmp_path))
+
+
+def test_a_temporary_file_is_being_written_while_its_process_runs():
+    assert storage.is_being_written(f"._parts.parquet.{os.getpid()}-0123456789ab.tmp")
+    # No Linux gives a process so high a number.
+    assert not storage.is_being_written("._parts.parquet.4194305-0123456789ab.tmp")
+    assert not storage.is_being_written(".notes.tmp")
