@@ -37,6 +37,9 @@ class Reason(StrEnum):
     NESTED_ARCHIVE = "nested_archive"
     BROKEN_ARCHIVE = "broken_archive"
     """Where the container itself ends or contradicts itself: the last row of its archive."""
+    KILLED_WORKER = "killed_worker"
+    """An image that ended the process that scored it, alone, three times: by a crash, for lack of memory, or
+    because it hung."""
 
 
 class Verdict(StrEnum):

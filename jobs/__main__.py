@@ -14,10 +14,10 @@ from jobs import show, show_status
 from jobs.caveats import incomplete
 from jobs.cluster import usable_cores, usable_memory
 from jobs.compact import compact as run_compact
-from jobs.config import ScoreSettings
+from jobs.config import TASK_TIMEOUT, ScoreSettings
 from jobs.coverage import cover
 from jobs.demo import demo as run_demo
-from jobs.errors import ExitCode, Refusal
+from jobs.errors import ExitCode, Refusal, UnfinishedError
 from jobs.evaluate import DEFAULT_SCORE
 from jobs.evaluate import evaluate as run_evaluate
 from jobs.fit import FitSettings
@@ -170,6 +170,13 @@ def score(
     max_rejects: Annotated[
         str, typer.Option(metavar="N|P%", help="Images that may be rejected before the exit code is 3.")
     ] = "1%",
+    task_timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            help="Time without a finished image or batch after which a worker is taken to hang and ended.",
+        ),
+    ] = TASK_TIMEOUT,
     overwrite: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--overwrite", help="Start afresh in a folder that holds a job.")
     ] = False,
@@ -216,6 +223,7 @@ def score(
         cluster=cluster,
         workers=workers,
         max_rejects=max_rejects,
+        task_timeout=task_timeout,
         overwrite=overwrite,
         replace_changed=replace_changed,
         settle=settle,
@@ -362,6 +370,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (Refusal, UsageError) as error:
         say(f"{PROGRAM}: {' '.join(_told(error).split())}")
         sys.exit(ExitCode.REFUSED)
+    except UnfinishedError as error:
+        say(f"{PROGRAM}: {error}")
+        sys.exit(ExitCode.SHARDS_FAILED)
     except (KeyboardInterrupt, typer.Abort):
         say("interrupted")
         sys.exit(ExitCode.INTERRUPTED)

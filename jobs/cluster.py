@@ -9,7 +9,6 @@ import platform
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 import dask
@@ -18,8 +17,10 @@ from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
 
+from jobs import memory
 from jobs.config import LOCAL, SERIAL, check_spec
 from jobs.errors import Refusal
+from jobs.fitness import PACKAGES, make_probe, misfit
 
 WORKER_ENVIRONMENT = {
     # Dask uses every core already.
@@ -43,12 +44,19 @@ _LOCAL_CONFIG = {
     "distributed.admin.system-monitor.interval": "5s",
     "distributed.admin.system-monitor.disk": False,
     "distributed.scheduler.work-stealing-interval": "1s",
+    # A task holds one batch and no results: a pause, or writing to disk, could only stall it. A worker that
+    # is over its limit all the same is ended.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    # A worker that is started in place of one that died takes seconds: a task that killed two is suspect.
+    "distributed.scheduler.allowed-failures": 1,
 }
 
 _SCHEDULER = "the scheduler"
 
-PACKAGES = ("dice-inspect", "dask", "distributed", "numpy", "numba", "pillow", "pyarrow", "simplejpeg")
-"""What decides the rows, or must agree for messages to be understood."""
+Needs = Callable[[int], int]
+"""Bytes that a worker needs, by the number of its threads."""
 
 
 @contextmanager
@@ -57,6 +65,7 @@ def open_cluster(
     workers: int | None = None,
     *,
     sees: Sequence[str] = (),
+    needs: Needs | None = None,
     patience: float = 30.0,
     debug: bool = False,
 ) -> Iterator[Client | None]:
@@ -70,6 +79,8 @@ def open_cluster(
         Local workers, one thread each; by default one per core. On a scheduler, how many to wait for.
     sees
         Paths that every worker must find: the job folder's files, on storage that all share.
+    needs
+        Bytes that a worker with so many threads needs.
     patience
         Seconds to wait for a scheduler to answer, and again for its workers.
     debug
@@ -85,26 +96,73 @@ def open_cluster(
         yield None
         return
     level = logging.DEBUG if debug else logging.CRITICAL
-    connect = _local(workers, level) if chosen == LOCAL else _remote(chosen, workers, patience)
+    if chosen == LOCAL:
+        number = _number(workers, needs(1) if needs else 1)
+        connect = _local(number, usable_memory() // number, level)
+    else:
+        connect = _remote(chosen, workers, patience)
     with _log_level(level), connect as client:
         check_workers(client, sees)
+        if needs is not None:
+            check_memory(client, needs)
         yield client
 
 
+def _number(workers: int | None, need: int) -> int:
+    """Choose how many local workers there are: as many as there are cores, or as have memory enough."""
+    usable = usable_memory()
+    room = usable // need
+    if room < (workers or 1):
+        way_out = f"give --workers {room}" if room else "free some, or score on a machine that has it"
+        few = "a worker" if workers in (None, 1) else f"each of {workers} workers"
+        raise Refusal(
+            f"{few} needs {memory.told(need)} of memory, {memory.told(usable)} are free here: {way_out}"
+        )
+    return workers or min(int(CPU_COUNT), room)
+
+
+def check_memory(client: Client, needs: Needs) -> None:
+    """Refuse a cluster that has a worker with less memory than its tasks need.
+
+    Raises
+    ------
+    Refusal
+        Naming the worker, both figures and the way out.
+    """
+    for address, (threads, limit) in sorted(_limits(client).items()):
+        need = needs(threads)
+        if limit and limit < need:
+            raise Refusal(
+                f"worker {address} may hold {memory.told(limit)}, with {threads} threads it needs "
+                f"{memory.told(need)}: start it with a larger --memory-limit or fewer --nthreads"
+            )
+
+
+def _limits(client: Client) -> dict[str, tuple[int, int]]:
+    """Tell the threads of every worker and the bytes it may hold; 0 where nothing limits it."""
+    told = client.scheduler_info(n_workers=-1)["workers"]
+    return {address: (about["nthreads"], about["memory_limit"] or 0) for address, about in told.items()}
+
+
+def least_memory(client: Client) -> int:
+    """Tell how many bytes the smallest worker may hold; what is free here where nothing limits them."""
+    return min([usable_memory(), *(limit for _, limit in _limits(client).values() if limit)])
+
+
 @contextmanager
-def _local(workers: int | None, level: int) -> Iterator[Client]:
+def _local(workers: int, limit: int, level: int) -> Iterator[Client]:
     with ExitStack() as stack:
         stack.enter_context(_environment(WORKER_ENVIRONMENT))
         stack.enter_context(dask.config.set(_LOCAL_CONFIG))
         with _interrupts_held():
             cluster = LocalCluster(
-                n_workers=workers or CPU_COUNT,
+                n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
                 dashboard_address="127.0.0.1:0",  # without it, a port of all interfaces is opened
                 scheduler_kwargs={"dashboard": False},
-                memory_limit=0,  # a task holds one batch: a pause at a share could only stall it
+                memory_limit=limit,
                 silence_logs=level,
             )
             stack.enter_context(cluster)
@@ -158,13 +216,16 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 @contextmanager
 def _log_level(level: int) -> Iterator[None]:
     """Keep Dask's log out of the job's: what matters arrives as an error of a task."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(level)
+    # Dask gives its client a level of its own; a lost scheduler has asyncio complain as well.
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "asyncio")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(level)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for logger, own in zip(loggers, before, strict=True):
+            logger.setLevel(own)
 
 
 def check_workers(client: Client, sees: Sequence[str] = ()) -> None:
@@ -198,53 +259,6 @@ def _ask(client: Client, question: Callable[[], Any]) -> dict[str, Any]:
     return {_SCHEDULER: client.run_on_scheduler(question)} | {
         f"worker {name}": told for name, told in answers
     }
-
-
-def make_probe(packages: tuple[str, ...], sees: tuple[str, ...]) -> Callable[[], dict[str, Any]]:
-    """Make a function that tells what a process would import and which paths it finds.
-
-    It is made here rather than written below so that it is sent to the workers whole: a function of this
-    module would be sent by its name, and the worker would import the very package that is in doubt.
-    """
-
-    def probe() -> dict[str, Any]:
-        import importlib.metadata  # noqa: PLC0415 - sent without this module's imports
-        import importlib.util  # noqa: PLC0415
-        import os  # noqa: PLC0415
-
-        versions: dict[str, str | None] = {}
-        for package in packages:
-            try:
-                versions[package] = importlib.metadata.version(package)
-            except importlib.metadata.PackageNotFoundError:
-                versions[package] = None
-        specs = {package: importlib.util.find_spec(package) for package in ("dice_core", "jobs")}
-        return {
-            "versions": versions,
-            "origins": {package: spec and spec.origin for package, spec in specs.items()},
-            "unseen": [path for path in sees if not os.path.exists(path)],  # noqa: PTH110
-        }
-
-    return probe
-
-
-def misfit(found: Mapping[str, Any], expected: Mapping[str, str | None]) -> str | None:
-    """Tell what makes a worker unfit, from what its probe found; None where it is fit."""
-    core, jobs = found["origins"]["dice_core"], found["origins"]["jobs"]
-    if core is None:
-        return "lacks the package dice-inspect: install it there"
-    beside = Path(core).parents[1] / "jobs"
-    if jobs is None or Path(jobs).parent != beside:
-        return (
-            f"would import another package called jobs from {jobs and Path(jobs).parent}, not {beside}: "
-            "start it with PYTHONSAFEPATH=1 in an environment with dice-inspect"
-        )
-    for package, version in expected.items():
-        if found["versions"][package] != version:
-            return f"has {package} {found['versions'][package]}, this is {version}: give both the same"
-    if found["unseen"]:
-        return f"does not find {found['unseen'][0]}: name a folder that every worker shares"
-    return None
 
 
 def usable_cores() -> int:

@@ -1,5 +1,6 @@
 """The job's settings: checked once, where they enter, and frozen from then on."""
 
+import math
 from dataclasses import dataclass, field
 
 from jobs import plan, storage
@@ -11,6 +12,8 @@ from jobs.summary import RejectLimit
 
 SERIAL = "serial"
 LOCAL = "local"
+
+TASK_TIMEOUT = 300.0
 
 _REMOTE = ("tcp://", "tls://")
 
@@ -61,6 +64,8 @@ class ScoreSettings:
     shard_size: int = plan.SHARD_SIZE
     task_images: int = plan.SHARD_SIZE
     """About as many images make one task; decides no row."""
+    task_timeout: float = TASK_TIMEOUT
+    """Seconds without progress after which a worker is taken to hang; decides no other row."""
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -75,6 +80,8 @@ class ScoreSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise Refusal(f"--{name.replace('_', '-')} {value}: give a number from 1 up")
+        if not 0 < self.task_timeout < math.inf:
+            raise Refusal(f"--task-timeout {self.task_timeout:g}: give a number of seconds above 0")
         for url in (*self.sources, self.model, self.out):
             storage.absolute(url)
         if self.log_json is not None:

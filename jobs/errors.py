@@ -19,3 +19,7 @@ class ExitCode(IntEnum):
 
 class Refusal(Exception):  # noqa: N818 - nothing went wrong inside: the request was not taken
     """Wrong usage or an input that is refused: one line that names the thing and the way out."""
+
+
+class UnfinishedError(Exception):
+    """A job that could not be brought to its end: one line; the same command goes on."""

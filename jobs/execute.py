@@ -5,28 +5,31 @@
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import Future as Rescued
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import islice
+from itertools import count
+from queue import Empty, SimpleQueue
 from typing import Any
 from uuid import uuid4
 
 from dask.local import get_sync
-from distributed import Client, Future, as_completed
+from distributed import Client, Future
+from distributed.scheduler import KilledWorker
 
 from jobs import events
-from jobs.events import Listener, Retried, WorkerLost
+from jobs.backlog import Backlog
+from jobs.events import Listener, WorkerLost
 from jobs.plan import Bundle
 from jobs.shard import Failure, PartReport, ShardError
 
 TASKS_PER_THREAD = 3
 """Tasks in flight for each thread of the cluster: one that runs, and two that hide the way there."""
 
-RETRIES = 2
-"""Times that Dask tries a failed task again: storage fails now and then."""
+WORKERLESS_SECONDS = 300.0
+"""How long a cluster may be without any worker."""
 
 _SLICE = 16
 """Tasks submitted at once: a graph stays small, and the first workers start before the last task is known."""
@@ -39,10 +42,19 @@ _RECOUNT_SECONDS = 5.0
 
 Task = Callable[[Bundle], tuple[PartReport, ...]]
 Graph = dict[str, tuple[Task, Bundle]]
+Outcomes = Generator[PartReport | Failure]
 
 
-class ClusterLostError(Exception):
-    """The scheduler is gone, and with it every task that had not finished."""
+class StoppedError(Exception):
+    """Nothing more can be scored now, whatever it is."""
+
+
+class ClusterLostError(StoppedError):
+    """The scheduler or every worker is gone, and with it every task that had not finished."""
+
+
+class StorageDownError(StoppedError):
+    """Storage fails for one shard after the other."""
 
 
 def graph(bundles: Iterable[Bundle], task: Task, run_id: str) -> Graph:
@@ -74,12 +86,17 @@ def prepare(client: Client, preparation: Callable[[], float]) -> float:
 
 
 def run(
-    bundles: Iterable[Bundle], task: Task, client: Client | None, emit: Listener = events.ignore
-) -> Generator[PartReport | Failure]:
+    bundles: Iterable[Bundle],
+    task: Task,
+    client: Client | None,
+    emit: Listener = events.ignore,
+    rescue: Task | None = None,
+) -> Outcomes:
     """Run a task for every bundle and yield what became of each shard, as tasks finish.
 
     Bundles are taken as they are needed. A task that fails is split, so that one bad shard among many costs
-    only its own rows. Closing the iterator cancels what has not finished.
+    only its own rows; what storage failed for is tried again after a while. Closing the iterator cancels what
+    has not finished.
 
     Parameters
     ----------
@@ -87,19 +104,22 @@ def run(
         Of a cluster; None runs the same graphs serially, in order, in this process.
     emit
         Told of shards that are tried again, and from another thread of workers that are lost.
+    rescue
+        Run in a thread of this process, for each shard of a task that lost its workers time and again.
 
     Raises
     ------
     ClusterLostError
-        Where the scheduler is gone.
+        Where the scheduler is gone, or there was no worker for `WORKERLESS_SECONDS`.
+    StorageDownError
+        Where storage fails for one shard after the other.
     """
-    work = _Work(iter(bundles), emit)
-    run_id = uuid4().hex[:12]
+    backlog, run_id = Backlog(bundles, emit), uuid4().hex[:12]
     if client is None:
-        yield from _serial(work, task, run_id)
+        yield from _serial(backlog, task, run_id)
         return
     with _watching(client, emit):
-        yield from _window(work, task, run_id, client)
+        yield from _Window(backlog, task, run_id, client, rescue).run()
 
 
 @contextmanager
@@ -119,69 +139,120 @@ def _watching(client: Client, emit: Listener) -> Iterator[None]:
             client.unsubscribe_topic(_ALL)
 
 
-@dataclass
-class _Work:
-    """What is still to be submitted: parts of failed bundles first, then the plan's next."""
-
-    planned: Iterator[Bundle]
-    emit: Listener
-    again: deque[Bundle] = field(default_factory=deque)
-
-    def take(self, most: int) -> list[Bundle]:
-        taken = [self.again.popleft() for _ in range(min(most, len(self.again)))]
-        return [*taken, *islice(self.planned, most - len(taken))]
-
-    def failed(self, bundle: Bundle, error: BaseException) -> Iterator[Failure]:
-        """Give up on a single shard; try those of a larger bundle one by one."""
-        if len(bundle.shards) > 1:
-            for shard in bundle.shards:
-                self.again.append(Bundle((shard,)))
-                self.emit(Retried(shard.archive, shard.first, _text(error)))
-        else:
-            yield Failure(bundle.shards[0], _text(error))
+def _failed(backlog: Backlog, bundle: Bundle, error: BaseException) -> Iterator[Failure]:
+    yield from backlog.failed(bundle, error, time.monotonic())
+    if backlog.breaker.down:
+        raise StorageDownError(f"storage is down: {error}")
 
 
-def _text(error: BaseException) -> str:
-    """Write an error in one line; a `ShardError` names its place and its cause itself."""
-    text = str(error) if isinstance(error, ShardError) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split())
-
-
-def _serial(work: _Work, task: Task, run_id: str) -> Generator[PartReport | Failure]:
-    while taken := work.take(1):
-        tasks = graph(taken, task, run_id)
-        try:
-            (reports,) = get_sync(tasks, list(tasks))
-        except ShardError as error:
-            yield from work.failed(taken[0], error)
-        else:
-            yield from reports
-
-
-def _window(work: _Work, task: Task, run_id: str, client: Client) -> Generator[PartReport | Failure]:
-    flying: dict[Future[tuple[PartReport, ...]], Bundle] = {}
-    finished = as_completed(loop=client.loop)
-    capacity = _Capacity(client)
-    try:
-        while True:
-            while (room := capacity.tasks() - len(flying)) > 0 and (taken := work.take(min(room, _SLICE))):
-                tasks = graph(taken, task, run_id)
-                futures = client.get(tasks, list(tasks), sync=False, retries=RETRIES)
-                flying.update(zip(futures, taken, strict=True))
-                finished.update(futures)
-            if not flying:
-                return
-            future = next(finished)
-            bundle = flying.pop(future)
-            if future.status == "finished":
-                yield from future.result()
-            elif future.status == "error":
-                yield from work.failed(bundle, future.exception())
+def _serial(backlog: Backlog, task: Task, run_id: str) -> Outcomes:
+    while True:
+        now = time.monotonic()
+        taken = backlog.take(1, now) if backlog.breaker.room(0, 1, now) else []
+        if taken:
+            tasks = graph(taken, task, run_id)
+            try:
+                (reports,) = get_sync(tasks, list(tasks))
+            except ShardError as error:
+                yield from _failed(backlog, taken[0], error)
             else:
-                raise ClusterLostError("the scheduler is gone")
-    finally:
-        if client.status == "running":
-            client.cancel(list(flying), force=True)
+                backlog.succeeded(taken[0])
+                yield from reports
+        elif (wait := backlog.wait(now)) is not None:
+            time.sleep(wait)
+        else:
+            return
+
+
+class _Window:
+    """Tasks in flight on a cluster: as many as keep it busy, however many there are to come."""
+
+    def __init__(
+        self, backlog: Backlog, task: Task, run_id: str, client: Client, rescue: Task | None
+    ) -> None:
+        self._backlog = backlog
+        self._task = task
+        self._run_id = run_id
+        self._slices = count()
+        self._client = client
+        self._rescue = rescue
+        self._rescuer = ThreadPoolExecutor(1, "rescue")
+        self._capacity = _Capacity(client)
+        self._flying: dict[Future[tuple[PartReport, ...]] | Rescued[tuple[PartReport, ...]], Bundle] = {}
+        self._finished: SimpleQueue[Any] = SimpleQueue()
+
+    def run(self) -> Outcomes:
+        try:
+            while True:
+                with self._lost():
+                    wait = self._submit()
+                if not self._flying and wait is None:
+                    return
+                try:
+                    future = self._finished.get(timeout=_RECOUNT_SECONDS if wait is None else wait)
+                except Empty:
+                    continue
+                yield from self._settle(future, self._flying.pop(future))
+        finally:
+            self._rescuer.shutdown(wait=False, cancel_futures=True)
+            if self._client.status == "running":
+                self._client.cancel([each for each in self._flying if isinstance(each, Future)], force=True)
+
+    def _submit(self) -> float | None:
+        """Fill the window, and tell in how many seconds at most to look again; None where nothing waits."""
+        backlog, most = self._backlog, self._capacity.tasks()
+        while True:
+            now = time.monotonic()
+            room = backlog.breaker.room(len(self._flying), most, now)
+            taken = backlog.take(min(room, _SLICE), now) if room else []
+            if not taken:
+                wait = backlog.wait(now)
+                if wait is None or (self._flying and not room):
+                    return None if wait is None else _RECOUNT_SECONDS  # for what flies to finish
+                return min(max(wait, 0.01), _RECOUNT_SECONDS)
+            # What is tried again must have a key of its own, or the scheduler answers with the old error.
+            tasks = graph(taken, self._task, f"{self._run_id}{next(self._slices)}")
+            # What fails is tried again by rules that know why it failed.
+            futures = self._client.get(tasks, list(tasks), sync=False, retries=0)
+            for future, bundle in zip(futures, taken, strict=True):
+                self._watch(future, bundle)
+
+    def _watch(self, future: Any, bundle: Bundle) -> None:
+        self._flying[future] = bundle
+        future.add_done_callback(self._finished.put)
+
+    def _settle(self, future: Any, bundle: Bundle) -> Iterator[PartReport | Failure]:
+        if future.cancelled() or self._client.status != "running":
+            raise ClusterLostError("the scheduler is gone")
+        try:
+            error = future.exception()
+            reports = () if error else future.result()
+        except (OSError, TimeoutError, CancelledError):
+            reports = error = None
+        if reports is None or (isinstance(future, Future) and future.status == "lost"):
+            # Its worker died with the report: the part is there, and will be reported anew.
+            self._backlog.put(bundle, time.monotonic())
+            return
+        if error is None:
+            self._backlog.succeeded(bundle)
+            yield from reports
+        elif isinstance(error, KilledWorker) and self._rescue is not None:
+            for shard in bundle.shards:
+                one = Bundle((shard,))
+                self._watch(self._rescuer.submit(self._rescue, one), one)
+        else:
+            yield from _failed(self._backlog, bundle, error)
+
+    @contextmanager
+    def _lost(self) -> Iterator[None]:
+        """Tell a scheduler that does not answer from a bug."""
+        try:
+            yield
+        except Exception as error:
+            gone = isinstance(error, OSError | TimeoutError | CancelledError)
+            if isinstance(error, StoppedError) or (self._client.status == "running" and not gone):
+                raise
+            raise ClusterLostError("the scheduler is gone") from error
 
 
 class _Capacity:
@@ -190,11 +261,17 @@ class _Capacity:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._counted = float("-inf")
+        self._peopled = time.monotonic()
         self._tasks = 1
 
     def tasks(self) -> int:
         now = time.monotonic()
         if now - self._counted > _RECOUNT_SECONDS:
-            self._tasks = max(1, TASKS_PER_THREAD * sum(self._client.nthreads().values()))
+            threads = sum(self._client.nthreads().values())
+            self._tasks = max(1, TASKS_PER_THREAD * threads)
             self._counted = now
+            if threads:
+                self._peopled = now
+            elif now - self._peopled > WORKERLESS_SECONDS:
+                raise ClusterLostError(f"no worker for {WORKERLESS_SECONDS:.0f} s")
         return self._tasks

@@ -1,15 +1,41 @@
 """Makes the kernels ready before the first shard: compiled, or loaded from where they are kept."""
 
 import tarfile
+from dataclasses import dataclass
 from io import BytesIO
+from threading import Lock
 
 import numpy as np
 from numba.core.event import install_timer
 from threadpoolctl import threadpool_limits
 
 from dice_core.tar import read_tar
+from jobs.plan import Bundle
 from jobs.rows import Images
-from jobs.shard import ShardSettings
+from jobs.shard import PartReport, ShardSettings, score_bundle
+
+_ready: set[tuple[str, bool, bool]] = set()
+_readying = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A task of shards that have been made ready for in this process: once, and by no shard's clock.
+
+    A worker that is started in place of one that died has to compile as well, and that is no hanging.
+    """
+
+    settings: ShardSettings
+
+    def __call__(self, bundle: Bundle) -> tuple[PartReport, ...]:
+        """Score the shards of a bundle, in order."""
+        settings = self.settings
+        made = settings.model_hash, settings.exhaustive, settings.maps is not None
+        with _readying:
+            if made not in _ready:
+                make_ready(settings)
+                _ready.add(made)
+        return score_bundle(settings, bundle)
 
 
 def make_ready(settings: ShardSettings) -> float:

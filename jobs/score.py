@@ -4,23 +4,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import Any
 
 from dice_core.tally import Tally
-from jobs import eventlog, events, folder, kernels, lotlist, parts, plan, storage, summary
-from jobs.cluster import open_cluster
-from jobs.config import LOCAL, SERIAL, ScoreSettings, check_spec
+from jobs import eventlog, events, folder, lotlist, parts, plan, storage, summary
+from jobs.config import SERIAL, ScoreSettings, check_spec
 from jobs.coverage import cover
-from jobs.errors import ExitCode, Refusal
+from jobs.errors import ExitCode, Refusal, UnfinishedError
 from jobs.events import Done, Failed, Listener, Scored, Started, Stream
-from jobs.execute import ClusterLostError, prepare, run
+from jobs.execute import StoppedError
 from jobs.parquet import digest
 from jobs.plan import ArchiveRecord, Shard
-from jobs.shard import Failure, LoadScorer, PartReport, ShardSettings, load_scorer, score_bundle
+from jobs.shard import Failure, LoadScorer, PartReport, ShardSettings, load_scorer
 from jobs.snapshot import Snapshots
 from jobs.sources import Surveyed, survey
 from jobs.summary import Outcome, RejectLimit, Total
+from jobs.workers import open_workers
 
 Evaluate = Callable[[str], Mapping[str, Any]]
 
@@ -88,6 +87,8 @@ def score(
     ------
     Refusal
         Where the sources, the model, the folder or the cluster are not taken.
+    UnfinishedError
+        Where storage is down, so that not even the summary can be written.
     """
     try:
         model = _read_model(settings.model)
@@ -112,6 +113,9 @@ def _score(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
         return _score_alone(job, evaluate, stream)
     except KeyboardInterrupt:
         return ScoreResult(ExitCode.INTERRUPTED, {})
+    except OSError as error:
+        text = f"{error.filename or job.out}: {error.strerror or error}"
+        raise UnfinishedError(f"{text}: what is committed stays, and the same command goes on") from error
     finally:
         folder.sweep(job.out)
 
@@ -217,6 +221,8 @@ def _open_job(
         shard_size=settings.shard_size,
         maps=_make_maps_folder(settings.maps),
         exhaustive=settings.exhaustive,
+        # Serially there is no worker to end but this very process.
+        task_timeout=None if check_spec(settings.cluster) == SERIAL else settings.task_timeout,
         load_scorer=load,
     )
     return _Job(settings, shard, surveyed.records, names)
@@ -266,19 +272,13 @@ def _run(job: _Job, stream: Stream) -> Outcome:
 
 
 def _score_pending(job: _Job, emit: Stream, commit: Callable[[PartReport], None]) -> None:
-    make_ready = partial(kernels.make_ready, job.shard)
-    # Local workers find what is compiled here, once, before they start.
-    here = check_spec(job.settings.cluster) in (LOCAL, SERIAL)
-    compile_seconds = make_ready() if here else 0.0
     bundles = plan.bundles(job.pending(), job.settings.task_images)
     sees = (storage.join(job.out, folder.JOB), job.records[0].path)
-    with open_cluster(job.settings.cluster, job.settings.workers, sees=sees) as client:
-        if client is not None:
-            compile_seconds = max(compile_seconds, prepare(client, make_ready))
-        emit(Started(compile_seconds))
+    with open_workers(job.settings.cluster, job.settings.workers, job.shard, sees) as workers:
+        emit(Started(workers.compile_seconds))
         began = time.monotonic()
         try:
-            with closing(run(bundles, partial(score_bundle, job.shard), client, emit)) as outcomes:
+            with closing(workers.score(bundles, emit=emit)) as outcomes:
                 for outcome in outcomes:
                     if isinstance(outcome, Failure):
                         emit(events.of_failure(outcome))
@@ -286,8 +286,9 @@ def _score_pending(job: _Job, emit: Stream, commit: Callable[[PartReport], None]
                     commit(outcome)
                     for event in events.of_part(outcome):
                         emit(event)
-        except ClusterLostError as error:
-            emit(Failed(None, None, None, f"{error}: the same command scores what is missing"))
+        except StoppedError as error:
+            text = f"{error}: what is committed stays, the same command scores what is missing"
+            emit(Failed(None, None, None, text))
         finally:
             emit(Scored(time.monotonic() - began))
 

@@ -1,6 +1,8 @@
 """Scores one shard: members in, one part of rows out; this is what runs on the workers."""
 
-from collections.abc import Callable
+import errno
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from threading import Lock
@@ -8,13 +10,15 @@ from threading import Lock
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from dice_core.rows import SCHEMA_VERSION
+from dice_core.member import Member
+from dice_core.rows import SCHEMA_VERSION, Reason
 from dice_core.tally import Tally
 from jobs import parquet, storage
 from jobs.maps import Maps
 from jobs.plan import SHARD_SIZE, Bundle, Shard
 from jobs.reader import Limits, members
 from jobs.rows import Rows, ScorerLike
+from jobs.watchdog import Beat, watched
 
 LoadScorer = Callable[[str, str], ScorerLike]
 """Loads the model at a path, whose hash is given; called for every shard, so it remembers."""
@@ -66,6 +70,8 @@ class ShardSettings:
     """Where heat maps go; nowhere unless told."""
     exhaustive: bool = False
     """Whether every image is compared with every face."""
+    task_timeout: float | None = None
+    """Seconds without progress after which the process is ended; None where it must not be."""
     load_scorer: LoadScorer = load_scorer
 
 
@@ -93,6 +99,23 @@ class Failure:
 
 class ShardError(Exception):
     """A shard that could not be scored, with the place where it failed; the cause is chained."""
+
+
+class StorageError(ShardError):
+    """A shard that storage failed for: worth trying again.
+
+    Attributes
+    ----------
+    hopeless
+        Whether it will fail for every other shard too, until somebody makes room.
+    """
+
+    hopeless = False
+
+
+_HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_OF_THE_FILE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+"""What the storage tells of a file while it works well."""
 
 
 def score_bundle(settings: ShardSettings, bundle: Bundle) -> tuple[PartReport, ...]:
@@ -129,39 +152,104 @@ def read_report(url: str, fingerprint: str) -> PartReport:
     )
 
 
-def score_shard(shard: Shard, settings: ShardSettings, scorer: ScorerLike | None = None) -> PartReport:
+def score_shard(
+    shard: Shard,
+    settings: ShardSettings,
+    scorer: ScorerLike | None = None,
+    *,
+    killers: Collection[int] = (),
+) -> PartReport:
     """Read a shard, score its images in batches and write its part.
 
     Doing so again is harmless: a part that is there is whole, and is left as it is. So a task whose worker
     was lost half-way goes on where it was.
+
+    Parameters
+    ----------
+    killers
+        Indices of members that are not to be scored, as they kill their workers.
 
     Raises
     ------
     ShardError
         For whatever went wrong, naming archive and member.
     """
-    member = None
-    try:
+    with _placed(shard, settings) as place:
         url = storage.join(settings.out, shard.part)
         if storage.exists(url):
             return read_report(url, settings.fingerprint)
-        scorer = scorer or settings.load_scorer(settings.model, settings.model_hash)
-        maps = None if settings.maps is None else Maps(settings.maps, shard.archive)
-        rows = Rows(
-            scorer,
-            storage.printable(shard.archive),
-            settings.limits.max_pixels,
-            maps,
-            exhaustive=settings.exhaustive,
-        )
-        for member, content in members(shard, settings.limits.max_bytes):
+        rows = _rows(shard, settings, scorer)
+        for member, content in _members(shard, settings, place):
             if member.index % settings.shard_size == 0:
                 rows.flush()  # one stream holds what would be many shards: batches end where theirs do
-            rows.add(member, content)
-        return _commit(url, shard, settings, rows.table())
-    except Exception as error:
-        where = "" if member is None else f" at member {member.index} ({member.name})"
-        raise ShardError(f"{shard}{where}: {type(error).__name__}: {error}") from error
+            left_out = member.index in killers and not isinstance(content, Reason)
+            rows.add(member, Reason.KILLED_WORKER if left_out else content)
+        table = rows.table()
+        place.writing = True
+        place.beat()
+        return _commit(url, shard, settings, table)
+
+
+def try_range(shard: Shard, settings: ShardSettings, first: int, stop: int) -> int:
+    """Score the members of a shard from an index up to another, and write no rows; tell how many."""
+    with _placed(shard, settings) as place:
+        rows = _rows(shard, settings, None)
+        for member, content in _members(shard, settings, place):
+            if member.index >= stop:
+                break
+            if member.index >= first:
+                rows.add(member, content)
+        return int(rows.table().num_rows)
+
+
+def count_members(shard: Shard, settings: ShardSettings) -> int:
+    """Count the members of a shard by reading them."""
+    with _placed(shard, settings) as place:
+        return sum(1 for _ in _members(shard, settings, place))
+
+
+@dataclass
+class _Place:
+    """Where the work on a shard is."""
+
+    beat: Beat
+    member: Member | None = None
+    writing: bool = False
+
+
+@contextmanager
+def _placed(shard: Shard, settings: ShardSettings) -> Iterator[_Place]:
+    """Name the place where the work on a shard fails, and watch that it goes on."""
+    with watched(settings.task_timeout) as beat:
+        place = _Place(beat)
+        try:
+            yield place
+        except Exception as error:
+            member = place.member
+            where = "" if member is None or place.writing else f" at member {member.index} ({member.name})"
+            text = f"{shard}{where}: {type(error).__name__}: {error}"
+            if not isinstance(error, OSError) or (isinstance(error, _OF_THE_FILE) and not place.writing):
+                raise ShardError(text) from error
+            failure = StorageError(text)
+            failure.hopeless = error.errno in _HOPELESS
+            raise failure from error
+
+
+def _members(shard: Shard, settings: ShardSettings, place: _Place) -> Iterator[tuple[Member, bytes | Reason]]:
+    for member, content in members(shard, settings.limits.max_bytes):
+        place.member = member
+        place.beat()
+        yield member, content
+
+
+def _rows(shard: Shard, settings: ShardSettings, scorer: ScorerLike | None) -> Rows:
+    return Rows(
+        scorer or settings.load_scorer(settings.model, settings.model_hash),
+        storage.printable(shard.archive),
+        settings.limits.max_pixels,
+        None if settings.maps is None else Maps(settings.maps, shard.archive),
+        exhaustive=settings.exhaustive,
+    )
 
 
 def _commit(url: str, shard: Shard, settings: ShardSettings, table: pa.Table) -> PartReport:

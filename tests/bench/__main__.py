@@ -1,4 +1,4 @@
-"""Run one benchmark: ``python -m tests.bench NAME [--json] [--tiny]``."""
+"""Run one benchmark: ``python -m tests.bench NAME [--json] [--tiny] [--seeds N]``."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from tests.bench import (
     ablation,
+    chaos,
     cluster,
     decode,
     memory,
@@ -21,6 +22,7 @@ from tests.bench.report import Report
 
 BENCHMARKS: Mapping[str, Callable[..., Report]] = {
     "ablation": ablation.run,
+    "chaos": chaos.run,
     "cluster": cluster.run,
     "decode": decode.run,
     "memory": memory.run,
@@ -42,8 +44,14 @@ def main() -> None:
     parser.add_argument(
         "--tiny", action="store_true", help="run once, small, on synthetic dice: does it still work?"
     )
+    parser.add_argument(
+        "--seeds", type=int, metavar="N", help="repeat what is left to chance; of chaos alone"
+    )
     asked = parser.parse_args()
-    report = BENCHMARKS[asked.name](tiny=asked.tiny)
+    if asked.seeds is not None and asked.name != "chaos":
+        parser.error(f"{asked.name} leaves nothing to chance: --seeds goes with chaos")
+    chance = {} if asked.seeds is None else {"seeds": asked.seeds}
+    report = BENCHMARKS[asked.name](tiny=asked.tiny, **chance)
     print(json.dumps(report.as_object()) if asked.json else report.as_text())
 
 

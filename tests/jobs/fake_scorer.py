@@ -19,6 +19,7 @@ from dice_core.exposure import Exposure
 from dice_core.reference import FaceReference, Reference
 from dice_core.rows import SCORE_DIRECTIONS
 from jobs.config import ScoreSettings
+from jobs.errors import ExitCode, Refusal, UnfinishedError
 from jobs.progress import make_listener
 from jobs.rows import BATCH
 from jobs.score import score
@@ -27,6 +28,10 @@ SIZE = 16
 LOG = "FAKE_SCORER_LOG"
 STOP_AFTER = "FAKE_SCORER_STOP_AFTER"
 DIE_ONCE = "FAKE_SCORER_DIE_ONCE"
+DELAY = "FAKE_SCORER_DELAY"
+
+# An image of one level alone does to its worker what the level says.
+SUICIDAL, GREEDY, HANGING = 1, 2, 3
 
 
 def _bank():
@@ -74,6 +79,9 @@ class BrightnessScorer:
         assert len(images) <= BATCH
         told(images)
         _die_once(images)
+        time.sleep(0 if _warms(images) else float(os.environ.get(DELAY, "0")))
+        for image in images:
+            _poison(image)
         mean = images.mean(axis=(1, 2), dtype=np.float64)
         spread = images.std(axis=(1, 2), dtype=np.float64)
         whole = mean.astype(np.int64)
@@ -159,6 +167,20 @@ def _die_once(images):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _poison(image):
+    level = int(image[0, 0])
+    if level not in (SUICIDAL, GREEDY, HANGING) or np.ptp(image):
+        return
+    if level == SUICIDAL:
+        os.kill(os.getpid(), signal.SIGKILL)
+    held = []
+    while level == GREEDY:
+        held.append(np.ones(8 << 20))
+        time.sleep(0.01)
+    while True:  # without ever giving the interpreter to another thread
+        sum(range(10**9))
+
+
 def evaluate(out):
     return {"evaluated": Path(out).name}
 
@@ -166,7 +188,17 @@ def evaluate(out):
 def main(load=load, evaluate=evaluate):
     options = json.loads(sys.argv[1])
     settings = ScoreSettings(**{**options, "sources": tuple(options["sources"])})
-    return score(settings, evaluate=evaluate, listener=make_listener(), load=load).exit_code
+    try:
+        result = score(settings, evaluate=evaluate, listener=make_listener(), load=load)
+    except Refusal as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return ExitCode.REFUSED
+    except UnfinishedError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return ExitCode.SHARDS_FAILED
+    for failure in result.summary.get("failures", ()):
+        print(failure["error"], file=sys.stderr)  # noqa: T201
+    return result.exit_code
 
 
 if __name__ == "__main__":

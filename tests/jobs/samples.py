@@ -117,14 +117,15 @@ def environment(**more):
     return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", **more}
 
 
-def start(command, **environ):
-    """Start a Python program."""
+def start(command, *, group=False, **environ):
+    """Start a Python program, in a process group of its own where it is to be killed with all it starts."""
     return subprocess.Popen(
         [sys.executable, *command],
         env=environment(**environ),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=group,
     )
 
 

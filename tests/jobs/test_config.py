@@ -19,6 +19,8 @@ GOOD = {"sources": ("a.tar",), "model": "m.npz", "out": "r"}
         ({"shard_size": -1}, "--shard-size -1"),
         ({"max_rejects": "many"}, "--max-rejects many"),
         ({"cluster": "moon"}, "--cluster moon"),
+        ({"task_timeout": 0}, "--task-timeout 0"),
+        ({"task_timeout": float("nan")}, "--task-timeout nan"),
     ],
 )
 def test_refuses_each_bad_value_in_one_line(changes, named):

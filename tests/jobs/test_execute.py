@@ -1,3 +1,4 @@
+import os
 import time
 from uuid import uuid4
 
@@ -6,10 +7,11 @@ import pytest
 from distributed import Client
 
 from dice_core.tally import Tally
-from jobs import execute
-from jobs.execute import ClusterLostError, graph, prepare, run
+from jobs import backlog, breaker, execute
+from jobs.cluster import open_cluster
+from jobs.execute import ClusterLostError, StorageDownError, graph, prepare, run
 from jobs.plan import Bundle, Kind, Shard
-from jobs.shard import Failure, PartReport, ShardError
+from jobs.shard import Failure, PartReport, ShardError, StorageError
 
 
 def shard(number):
@@ -110,8 +112,8 @@ class Logged:
 class Flaky(Logged):
     def __call__(self, bundle):
         reports = super().__call__(bundle)
-        if len(self.lines) <= execute.RETRIES:
-            raise ShardError("not yet")
+        if len(self.lines) < 3:
+            raise StorageError("not yet")
         return reports
 
 
@@ -166,10 +168,90 @@ def test_running_the_same_twice_runs_the_tasks_twice(client, tmp_path):
     assert task.lines == ["/1.tar"] * 2
 
 
-def test_a_task_is_tried_again_before_it_is_given_up(client, tmp_path):
+@pytest.fixture
+def impatient(monkeypatch):
+    """What waits does so for no time worth the name."""
+    monkeypatch.setattr(backlog, "DELAYS", (0.01, 0.02, 0.03))
+    monkeypatch.setattr(breaker, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(breaker, "PATIENCE", 0.5)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_storage_failed_for_is_tried_again_after_a_while(engine, tmp_path):
     task = Flaky(tmp_path)
-    assert [number(outcome) for outcome in run([bundle(1)], task, client)] == ["1"]
-    assert len(task.lines) == execute.RETRIES + 1
+    assert [number(outcome) for outcome in run([bundle(1)], task, engine)] == ["1"]
+    assert len(task.lines) == 3
+
+
+class Down(Logged):
+    """Storage that fails from the fifth shard on, until it is there again, if it ever is."""
+
+    def __init__(self, folder, *, hopeless=False, mended=None):
+        super().__init__(folder)
+        self.hopeless = hopeless
+        self.mended = mended
+
+    def __call__(self, bundle):
+        reports = super().__call__(bundle)
+        if len(self.lines) >= 5 and (self.mended is None or len(self.lines) < self.mended):
+            error = StorageError("OSError: no answer")
+            error.hopeless = self.hopeless
+            raise error
+        return reports
+
+
+@pytest.mark.usefixtures("impatient")
+def test_when_storage_is_down_submitting_stops(engine, tmp_path):
+    task, outcomes = Down(tmp_path), []
+    with pytest.raises(StorageDownError, match="storage is down: OSError: no answer"):
+        outcomes.extend(run(map(bundle, range(1000, 2000)), task, engine))
+    assert len(task.lines) < 50
+
+
+def test_a_full_disk_stops_it_at_once(engine, tmp_path):
+    task = Down(tmp_path, hopeless=True)
+    with pytest.raises(StorageDownError):
+        list(run(map(bundle, range(1000, 2000)), task, engine))
+    assert len(task.lines) <= 5 + execute.TASKS_PER_THREAD
+
+
+@pytest.mark.usefixtures("impatient")
+def test_storage_that_comes_back_costs_no_shard(engine, tmp_path):
+    task = Down(tmp_path, mended=12)
+    outcomes = list(run(map(bundle, range(100, 109)), task, engine))
+    assert sorted(map(number, outcomes)) == [str(index) for index in range(100, 109)]
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+
+
+def killing(bundle):
+    """Stands for a scoring that ends its worker."""
+    if any("7" in shard.archive for shard in bundle.shards):
+        os._exit(1)
+    return tuple(map(report, bundle.shards))
+
+
+def test_the_shards_of_a_task_that_kills_its_workers_are_rescued_one_by_one():
+    rescued = []
+
+    def rescue(bundle):
+        rescued.extend(bundle.shards)
+        if bundle.shards[0].archive == "/17.tar":
+            raise ShardError("past rescue")
+        return tuple(map(report, bundle.shards))
+
+    with open_cluster("local", 1) as client:
+        outcomes = list(run([bundle(1), bundle(7, 2), bundle(17), bundle(3)], killing, client, rescue=rescue))
+    assert sorted(map(number, outcomes)) == ["1", "17", "2", "3", "7"]
+    assert [each.error for each in outcomes if isinstance(each, Failure)] == ["past rescue"]
+    assert {shard.archive for shard in rescued} >= {"/7.tar", "/2.tar", "/17.tar"}
+
+
+def test_a_cluster_without_workers_is_given_up_after_a_while(monkeypatch):
+    monkeypatch.setattr(execute, "WORKERLESS_SECONDS", 0.2)
+    monkeypatch.setattr(execute, "_RECOUNT_SECONDS", 0.05)
+    nobody, told = Client(**IN_PROCESS | {"n_workers": 0}), pytest.raises(ClusterLostError, match="no worker")
+    with nobody as client, told:
+        list(run([bundle(1)], work, client))
 
 
 def test_closing_cancels_what_has_not_begun(client, tmp_path):

@@ -1,12 +1,14 @@
 import json
 import sys
+from uuid import uuid4
 
 import numpy as np
 import pytest
 import samples
+from fake_scorer import SIZE, BrightnessScorer
 
 from jobs import plan
-from jobs.kernels import examples, make_ready
+from jobs.kernels import Ready, examples, make_ready
 from jobs.parquet import digest
 from jobs.shard import ShardSettings, load_scorer, score_bundle
 
@@ -84,6 +86,21 @@ def test_what_was_compiled_is_told_once(options, called):
     assert make_ready(settings) > 0
     assert make_ready(settings) == 0
     assert scorer.called == called * 2
+
+
+def test_a_process_is_made_ready_once_by_its_first_task(tmp_path, model, tar):
+    scored = []
+
+    def load(*_):
+        scorer = BrightnessScorer()
+        scorer.score = lambda images: scored.append(len(images)) or BrightnessScorer.score(scorer, images)
+        return scorer
+
+    settings = ShardSettings(str(tmp_path), model, uuid4().hex, "f", shard_size=16, load_scorer=load)
+    for shard in plan.shards([plan.survey(tar, 16)]):
+        Ready(settings)(plan.Bundle((shard,)))
+    assert scored[0] == len(examples((SIZE, SIZE)))
+    assert len(scored) == 1 + 3
 
 
 def test_a_model_that_is_not_the_jobs_makes_nothing_ready(dice_model):

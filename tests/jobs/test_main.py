@@ -17,7 +17,9 @@ from dice_core import bank
 from dice_core.bank import Bank
 from dice_core.policy import Policy
 from dice_core.rows import SCORE_DIRECTIONS
+from jobs import __main__ as command_line
 from jobs.__main__ import app, main
+from jobs.errors import UnfinishedError
 
 CONTRACT = {
     "demo": {"--out", "--images"},
@@ -33,6 +35,7 @@ CONTRACT = {
         "--cluster",
         "--workers",
         "--max-rejects",
+        "--task-timeout",
         "--overwrite",
         "--replace-changed",
         "--settle",
@@ -646,3 +649,15 @@ def test_a_source_whose_name_is_no_text_is_refused_in_one_line():
     )
     out, err = process.communicate(timeout=60)
     assert Ran(process.returncode, out, err).refusal
+
+
+def test_a_job_that_storage_lets_not_end_is_one_line_and_exit_code_4(monkeypatch, capsys):
+    def unfinished(*_, **__):
+        raise UnfinishedError("out/_parts.parquet: No space left on device: the same command goes on")
+
+    monkeypatch.setattr(command_line, "run_score", unfinished)
+    with pytest.raises(SystemExit) as ended:
+        main(["score", "a.tar", "--model", "m.npz", "--out", "out"])
+    assert ended.value.code == 4
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("dice-inspect: out/_parts.parquet: No space left on device")

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 import samples
 
-from jobs import events, kernels, storage
+from jobs import backlog, events, kernels, storage
 from jobs.config import ScoreSettings
 from jobs.errors import ExitCode, Refusal
 from jobs.events import Committed, Done, Failed, Planned, Rejected, Retried, Scored, Started, WorkerLost
@@ -355,18 +355,18 @@ def test_a_log_in_what_the_job_uses_is_refused(model, out, tmp_path, where):
 
 def test_a_write_that_fails_leaves_nothing_and_is_told(lot, model, out, monkeypatch):
     write = storage.os.fsync
-    calls = itertools.count()
 
     def failing(descriptor):
-        if "part-" in str(Path(f"/proc/self/fd/{descriptor}").readlink()) and next(calls) == 2:
-            raise OSError(28, "No space left on device")
+        if "-0000000200.parquet" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(5, "Input/output error")
         return write(descriptor)
 
     monkeypatch.setattr(storage.os, "fsync", failing)
+    monkeypatch.setattr(backlog, "DELAYS", (0.01, 0.01))
     result = run(lot, model, out, task_images=100)
     assert result.exit_code is ExitCode.SHARDS_FAILED
     assert [failure["first"] for failure in result.summary["failures"]] == [200]
-    assert "No space left on device" in result.summary["failures"][0]["error"]
+    assert "Input/output error" in result.summary["failures"][0]["error"]
     assert len(samples.parts(out)) == 5
     assert not [name for name in samples.names(out) if name.endswith(".tmp")]
 
@@ -377,7 +377,7 @@ def test_a_shard_that_failed_with_others_is_tried_again_alone(lot, model, out, s
 
     def failing(self, images):
         if next(calls) == 2:
-            raise OSError(5, "Input/output error")
+            raise ValueError("not this time")
         return score(self, images)
 
     monkeypatch.setattr(fake_scorer.BrightnessScorer, "score", failing)
@@ -394,7 +394,7 @@ def test_a_failing_shard_is_told_and_retried_by_the_same_command(lot, model, out
 
     def failing(self, images):
         if next(calls) == 4:
-            raise OSError(5, "Input/output error")
+            raise ValueError("no such face")
         return score(self, images)
 
     monkeypatch.setattr(fake_scorer.BrightnessScorer, "score", failing)
@@ -406,7 +406,7 @@ def test_a_failing_shard_is_told_and_retried_by_the_same_command(lot, model, out
     failure = result.summary["failures"][0]
     assert failure["archive"] == lot
     assert f"{lot} [{failure['first']}:{failure['stop']}] at member" in failure["error"]
-    assert "OSError: [Errno 5] Input/output error" in failure["error"]
+    assert "ValueError: no such face" in failure["error"]
     assert [event.error for event in heard.of(Failed)] == [failure["error"]]
     assert any("are missing" in line for line in verify(out))
     monkeypatch.undo()

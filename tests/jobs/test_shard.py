@@ -1,4 +1,6 @@
+import errno
 import gc
+import pickle
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,7 +19,17 @@ from dice_core.rows import SCHEMA
 from dice_core.tally import Tally
 from jobs import plan
 from jobs.parquet import digest
-from jobs.shard import ShardError, ShardSettings, load_scorer, read_report, score_bundle, score_shard
+from jobs.shard import (
+    ShardError,
+    ShardSettings,
+    StorageError,
+    count_members,
+    load_scorer,
+    read_report,
+    score_bundle,
+    score_shard,
+    try_range,
+)
 
 
 @pytest.fixture
@@ -153,3 +165,59 @@ def test_batches_of_a_stream_end_where_those_of_shards_would(settings, tmp_path,
     (shard,) = plan.shards([plan.survey(streamed, 16)])
     assert score_shard(shard, settings).rows == 40
     assert batches == [16, 16, 8]
+
+
+def test_an_image_that_kills_is_a_row_and_no_other_changes(settings, shards, tmp_path):
+    whole = pq.read_table(tmp_path / "out" / score_shard(shards[0], settings).name)
+    (tmp_path / "without").mkdir()
+    without = replace(settings, out=str(tmp_path / "without"))
+    report = score_shard(shards[0], without, killers={2, 7})
+    rows = pq.read_table(tmp_path / "without" / report.name)
+    (lost,) = [row for row in rows.to_pylist() if row["reason"] == "killed_worker"]
+    assert (lost["index"], lost["status"], lost["defect_score"]) == (2, "rejected", None)
+    assert whole["reason"][7].as_py() is not None  # what is no image anyway keeps its own reason
+    for table in (whole, rows):
+        assert table.num_rows == 16
+    others = np.arange(16) != 2
+    assert rows.filter(others).equals(whole.filter(others))
+
+
+def test_a_range_is_scored_and_nothing_written(settings, shards, log):
+    assert try_range(shards[1], settings, 18, 22) == 4
+    assert len(log.read_text().splitlines()) <= 4
+    assert samples.names(settings.out) == []
+
+
+@pytest.mark.parametrize("write", [samples.write_tar, samples.write_targz, samples.write_zip])
+def test_members_are_counted_by_reading(settings, tmp_path, write):
+    (shard,) = plan.shards([plan.survey(write(tmp_path / "a", samples.images(7)), 16)])
+    assert count_members(shard, settings) == 7
+
+
+@pytest.mark.parametrize(
+    ("error", "again", "hopeless"),
+    [
+        (OSError(errno.EIO, "Input/output error"), True, False),
+        (TimeoutError("no answer"), True, False),
+        (OSError(errno.ENOSPC, "No space left on device"), True, True),
+        (OSError(errno.EROFS, "Read-only file system"), True, True),
+        (FileNotFoundError(errno.ENOENT, "No such file"), False, False),
+        (PermissionError(errno.EACCES, "Permission denied"), False, False),
+        (ValueError("a bug"), False, False),
+    ],
+)
+def test_what_storage_fails_for_is_told_from_what_fails_for_good(settings, shards, error, again, hopeless):
+    class Failing(fake_scorer.BrightnessScorer):
+        def score(self, _):
+            raise error
+
+    with pytest.raises(ShardError) as told:
+        score_shard(shards[0], settings, Failing())
+    assert isinstance(told.value, StorageError) is again
+    assert getattr(pickle.loads(pickle.dumps(told.value)), "hopeless", False) is hopeless  # noqa: S301
+
+
+def test_a_job_folder_that_is_gone_is_storage_that_fails(settings, shards, tmp_path):
+    (tmp_path / "out").rmdir()
+    with pytest.raises(StorageError, match="FileNotFoundError"):
+        score_shard(shards[0], settings)

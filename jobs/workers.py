@@ -1,0 +1,61 @@
+"""The workers of a job: fit to score, with memory enough, kernels ready, and what to do when one dies."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple
+
+from jobs import kernels, memory, poison, storage
+from jobs.cluster import least_memory, open_cluster
+from jobs.config import LOCAL, SERIAL, check_spec
+from jobs.execute import Outcomes, Task, prepare, run
+from jobs.quarantine import Quarantine
+from jobs.shard import ShardSettings
+
+
+class Workers(NamedTuple):
+    """What scores a job's bundles."""
+
+    score: Callable[..., Outcomes]
+    """Runs bundles, and tells of each shard, as `execute.run` does; takes its `emit`."""
+    compile_seconds: float
+    """The longest that a process compiled."""
+
+
+@contextmanager
+def open_workers(
+    cluster: str | None, number: int | None, settings: ShardSettings, sees: Sequence[str]
+) -> Iterator[Workers]:
+    """Open the workers of a job, ready to score.
+
+    Parameters
+    ----------
+    cluster, number
+        Which cluster, and how many workers, as `open_cluster` takes them.
+    settings
+        What every shard is scored with.
+    sees
+        Paths that every worker must find.
+
+    Raises
+    ------
+    Refusal
+        Where there is no such cluster, or a worker of it is not fit, or too small.
+    """
+    make_ready = partial(kernels.make_ready, settings)
+    # Local workers find what is compiled here, once, before they start.
+    compiled = make_ready() if check_spec(cluster) in (LOCAL, SERIAL) else 0.0
+    task = kernels.Ready(settings)
+    with open_cluster(cluster, number, sees=sees, needs=_needs(settings)) as client:
+        if client is None:
+            yield Workers(partial(run, task=task, client=None), compiled)
+            return
+        compiled = max(compiled, prepare(client, make_ready))
+        with Quarantine(make_ready, least_memory(client)) as quarantine:
+            rescue: Task = partial(poison.rescue, settings, quarantine)
+            yield Workers(partial(run, task=task, client=client, rescue=rescue), compiled)
+
+
+def _needs(settings: ShardSettings) -> Callable[[int], int]:
+    size = settings.load_scorer(settings.model, settings.model_hash).image_size
+    return partial(memory.needed, size, len(storage.read(settings.model)), settings.limits, settings.shard_size)
