@@ -58,4 +58,5 @@ def open_workers(
 
 def _needs(settings: ShardSettings) -> Callable[[int], int]:
     size = settings.load_scorer(settings.model, settings.model_hash).image_size
-    return partial(memory.needed, size, len(storage.read(settings.model)), settings.limits, settings.shard_size)
+    model = len(storage.read(settings.model))
+    return partial(memory.needed, size, model, settings.limits, settings.shard_size)
