@@ -1,17 +1,16 @@
-import os
 import time
 from uuid import uuid4
 
 import dask
 import pytest
+from deadly import report, score_unless_it_kills
 from distributed import Client
 
-from dice_core.tally import Tally
 from jobs import backlog, breaker, execute
 from jobs.cluster import open_cluster
 from jobs.execute import ClusterLostError, StorageDownError, graph, prepare, run
 from jobs.plan import Bundle, Kind, Shard
-from jobs.shard import Failure, PartReport, ShardError, StorageError
+from jobs.shard import Failure, ShardError, StorageError
 
 
 def shard(number):
@@ -20,10 +19,6 @@ def shard(number):
 
 def bundle(*numbers):
     return Bundle(tuple(map(shard, numbers)))
-
-
-def report(shard):
-    return PartReport(shard.part, 1, "", Tally(), shard.archive, shard.identity, shard.first, 5)
 
 
 def work(bundle):
@@ -223,13 +218,6 @@ def test_storage_that_comes_back_costs_no_shard(engine, tmp_path):
     assert not [outcome for outcome in outcomes if isinstance(outcome, Failure)]
 
 
-def killing(bundle):
-    """Stands for a scoring that ends its worker."""
-    if any("7" in shard.archive for shard in bundle.shards):
-        os._exit(1)
-    return tuple(map(report, bundle.shards))
-
-
 def test_the_shards_of_a_task_that_kills_its_workers_are_rescued_one_by_one():
     rescued = []
 
@@ -240,7 +228,8 @@ def test_the_shards_of_a_task_that_kills_its_workers_are_rescued_one_by_one():
         return tuple(map(report, bundle.shards))
 
     with open_cluster("local", 1) as client:
-        outcomes = list(run([bundle(1), bundle(7, 2), bundle(17), bundle(3)], killing, client, rescue=rescue))
+        given = [bundle(1), bundle(7, 2), bundle(17), bundle(3)]
+        outcomes = list(run(given, score_unless_it_kills, client, rescue=rescue))
     assert sorted(map(number, outcomes)) == ["1", "17", "2", "3", "7"]
     assert [each.error for each in outcomes if isinstance(each, Failure)] == ["past rescue"]
     assert {shard.archive for shard in rescued} >= {"/7.tar", "/2.tar", "/17.tar"}

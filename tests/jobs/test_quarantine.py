@@ -1,34 +1,11 @@
 import os
-import signal
-import time
 from functools import partial
-from pathlib import Path
 
 import pytest
+from deadly import die, fail, nothing, take
 
 from jobs.poison import WorkerDiedError
 from jobs.quarantine import ClosedError, Quarantine
-
-
-def nothing():
-    return None
-
-
-def die(once=None):
-    if once is None or not Path(once).exists():
-        if once is not None:
-            Path(once).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def take(size):
-    held = b"x" * size
-    time.sleep(0.5)
-    return len(held)
-
-
-def fail():
-    raise ValueError("told")
 
 
 def test_runs_functions_in_one_process_until_it_dies_and_then_in_another():
