@@ -29,13 +29,10 @@ class Ready:
 
     def __call__(self, bundle: Bundle) -> tuple[PartReport, ...]:
         """Score the shards of a bundle, in order."""
-        settings = self.settings
-        made = settings.model_hash, settings.exhaustive, settings.maps is not None
         with _readying:
-            if made not in _ready:
-                make_ready(settings)
-                _ready.add(made)
-        return score_bundle(settings, bundle)
+            if _made(self.settings) not in _ready:
+                make_ready(self.settings)
+        return score_bundle(self.settings, bundle)
 
 
 def make_ready(settings: ShardSettings) -> float:
@@ -60,7 +57,13 @@ def make_ready(settings: ShardSettings) -> float:
             scorer.compare(images)
         if settings.maps is not None:
             scorer.maps(images)
+    _ready.add(_made(settings))
     return sum(compiling)
+
+
+def _made(settings: ShardSettings) -> tuple[str, bool, bool]:
+    """Tell apart what is made ready."""
+    return settings.model_hash, settings.exhaustive, settings.maps is not None
 
 
 def _archive() -> bytes:

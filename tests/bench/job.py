@@ -236,7 +236,8 @@ def _run(
     images = given.each * len(given.sources)
     if sum(len(ticks) - 1 for ticks in workers) != len(given.sources):
         raise RuntimeError("a shard was scored twice: another worker had to be started")
-    steady = [ticks[2:] for ticks in workers]
+    # One that came too late for two shards tells of no steady state.
+    steady = [ticks[2:] for ticks in workers if len(ticks) > 3]
     spans = [(given.each * (len(ticks) - 1), ticks[0], ticks[-1]) for ticks in steady]
     timed = sum(count for count, _, _ in spans)
     return Run(
