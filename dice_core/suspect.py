@@ -22,7 +22,7 @@ FEWEST = 12
 """Images of a face under which none is suspected: too few to tell what is usual."""
 USUAL = 0.99
 """Quantile of the trusted images' scores that the others are measured by."""
-FACTOR = 4.5
+FACTOR = 4.0
 """How many times as high as that a score makes an image a suspect; good ones of a day reach about 4."""
 
 _MOST_FOR_MEDIAN = 200
