@@ -18,7 +18,7 @@ from dice_core.sample import Sample
 from dice_core.score import Columns, Scorer, resize
 from dice_core.tail import Groups, Tail
 
-OTHER_DAY_RATE = 0.001
+OTHER_DAY_RATE = 0.0005
 """Share of good images in another day's light and pose that may be called before a threshold is too low."""
 FEWEST_PER_FACE = 50
 """Good images of a face under which it has no thresholds of its own."""

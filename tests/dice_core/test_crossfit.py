@@ -7,6 +7,7 @@ from dice_core.bank import Bank
 from dice_core.crossfit import (
     FEWEST_PER_FACE,
     HIGHEST_FLOOR,
+    OTHER_DAY_RATE,
     CrossFit,
     choose_face_thresholds,
     choose_thresholds,
@@ -133,7 +134,7 @@ def test_a_threshold_lies_between_good_and_bad_where_they_separate(column):
     found = direction * choose_thresholds(crossfit_of(good, [8, 9], good * 4), Policy())[column]
     assert 2 < found <= 8
     near = direction * choose_thresholds(crossfit_of(good, [800, 900]), Policy())[column]
-    assert near == pytest.approx(Tail.fit(good.astype(np.float32).astype(float)).threshold(0.001))
+    assert near == pytest.approx(Tail.fit(good.astype(np.float32).astype(float)).threshold(OTHER_DAY_RATE))
     assert 2 < near < 3
 
 
@@ -143,7 +144,7 @@ def test_without_bad_images_the_tail_of_other_light_and_pose_decides(column, pol
     good = np.linspace(1, 2, 50).astype(np.float32)
     chosen = choose_thresholds(crossfit_of(good, [], good * 2), policy, 0.0005)
     found = SCORE_DIRECTIONS[column] * chosen[column]
-    assert found == pytest.approx(Tail.fit(good.astype(float) * 2).threshold(0.001))
+    assert found == pytest.approx(Tail.fit(good.astype(float) * 2).threshold(OTHER_DAY_RATE))
     assert found > 4
 
 

@@ -105,7 +105,7 @@ def test_one_that_goes_on_counts_what_was_committed_before(run, out):
 def test_failed_shards_leave_it_incomplete(run, out, monkeypatch):
     def failing(images):
         if not fake_scorer._warms(images):
-            raise OSError(5, "Input/output error")
+            raise ValueError("a bug")
 
     monkeypatch.setattr(fake_scorer, "told", failing)
     run()
