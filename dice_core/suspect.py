@@ -23,7 +23,8 @@ FEWEST = 12
 USUAL = 0.99
 """Quantile of the trusted images' scores that the others are measured by."""
 FACTOR = 4.0
-"""How many times as high as that a score makes an image a suspect; good ones of a day reach about 4."""
+"""How many times as high as that a score makes an image a suspect; the oddest good ones of a day come near
+it, and to leave one of them out costs little."""
 
 _MOST_FOR_MEDIAN = 200
 _LEAST_DEVIATION = 4.0
