@@ -82,7 +82,9 @@ def test_the_same_command_ends_what_a_kill_cut_short(storm, tmp_path, share, who
     chaos.kill_group(process)
     assert code == 0, stderr
     assert before.items() <= samples.parts(out).items()
-    assert len(log.read_text().split()) <= storm.images * (storm.archives - len(before))
+    # Everything may have been committed by the time of the kill.
+    scored = log.read_text().split() if log.exists() else []
+    assert len(scored) <= storm.images * (storm.archives - len(before))
     assert storm.differences(out) == []
 
 
