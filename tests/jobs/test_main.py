@@ -17,7 +17,7 @@ from dice_core import bank
 from dice_core.bank import Bank
 from dice_core.policy import Policy
 from dice_core.rows import SCORE_DIRECTIONS
-from jobs import __main__ as command_line
+from jobs import commands_job
 from jobs.__main__ import app, main
 from jobs.errors import UnfinishedError
 
@@ -655,7 +655,7 @@ def test_a_job_that_storage_lets_not_end_is_one_line_and_exit_code_4(monkeypatch
     def unfinished(*_, **__):
         raise UnfinishedError("out/_parts.parquet: No space left on device: the same command goes on")
 
-    monkeypatch.setattr(command_line, "run_score", unfinished)
+    monkeypatch.setattr(commands_job, "run_score", unfinished)
     with pytest.raises(SystemExit) as ended:
         main(["score", "a.tar", "--model", "m.npz", "--out", "out"])
     assert ended.value.code == 4

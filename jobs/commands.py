@@ -1,0 +1,45 @@
+"""What the commands share: options that several take, and ways to speak and to end."""
+
+from typing import Annotated
+
+import typer
+
+from dice_core.policy import Policy
+from jobs.errors import Refusal
+from jobs.text import plain
+
+Prevalence = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Share of defective parts in service, such as 0.0005; tells what alarms are worth.",
+    ),
+]
+Job = Annotated[str, typer.Argument(metavar="DIR", help="A job folder, as score wrote it.")]
+
+
+class Finish(Exception):  # noqa: N818 - the way out, not an error
+    """Ends the process with a code, past the command line's own handling."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def finish(code: int) -> None:
+    """End with an exit code, where it is not 0."""
+    if code:
+        raise Finish(code)
+
+
+def say(line: str) -> None:
+    """Write a line about the work, on standard error: standard output is for results."""
+    typer.echo(plain(line), err=True)
+
+
+def policy(text: str) -> Policy:
+    """Read a threshold policy."""
+    try:
+        return Policy.parse(text)
+    except ValueError as error:
+        raise Refusal(f"--threshold {error}") from error

@@ -1,0 +1,78 @@
+"""The commands that tell what the rows of a job hold; none of them changes one."""
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from dice_core.policy import FORMS
+from jobs import show
+from jobs.caveats import incomplete
+from jobs.commands import Job, Prevalence, policy
+from jobs.coverage import cover
+from jobs.evaluate import DEFAULT_SCORE
+from jobs.evaluate import evaluate as run_evaluate
+from jobs.query import query as run_query
+from jobs.query import render
+from jobs.text import plain
+
+
+class Format(StrEnum):
+    """How query writes its result."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def evaluate(
+    out: Job,
+    score: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Score column.  [default: defect_score, beside all others]"),
+    ] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY",
+            help=f"What if: {FORMS}.  [default: the model's]",
+        ),
+    ] = None,
+    prevalence: Prevalence = None,
+    per_face: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--per-face", help="Choose the what-if for each face on its own.")
+    ] = False,
+    correct_lots: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--correct-lots", help="What if the thresholds of drifted lots were corrected.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,  # noqa: FBT002
+) -> None:
+    """Tell what the rows are worth, from the Parquet alone; writes nothing."""
+    evaluation = run_evaluate(
+        out,
+        score or DEFAULT_SCORE,
+        None if threshold is None else policy(threshold),
+        prevalence=prevalence,
+        per_face=per_face,
+        correct_lots=correct_lots,
+    )
+    if as_json:
+        typer.echo(json.dumps(evaluation, ensure_ascii=False, allow_nan=False))
+    else:
+        show.write(show.evaluated(evaluation, compare=score is None))
+
+
+def query(
+    out: Job,
+    sql: Annotated[
+        str, typer.Argument(metavar='"SELECT ..."', help="One SELECT; the rows are the table scores.")
+    ],
+    form: Annotated[Format, typer.Option("--format", help="How to write the result.")] = Format.TABLE,
+) -> None:
+    """Ask the rows in SQL."""
+    missing = cover(out).told()
+    result = render(run_query(out, sql), form.value)
+    for line in incomplete(missing):
+        typer.echo(plain(line), err=form is not Format.TABLE)
+    typer.echo(result, nl=False)
