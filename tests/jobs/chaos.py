@@ -51,11 +51,15 @@ class Chaos:
             **more,
         }
 
-    def start(self, out, *, log=None, **more):
+    def start(self, out, *, environ=None, **more):
         """Start the command, in a process group of its own."""
-        environ = {fake_scorer.DELAY: str(self.delay)} | ({fake_scorer.LOG: str(log)} if log else {})
+        environ = {fake_scorer.DELAY: str(self.delay)} if environ is None else environ
         command = [fake_scorer.__file__, json.dumps(self.options(out, **more))]
         return samples.start(command, group=True, **environ)
+
+    def halted(self, log, shards):
+        """What has the one worker of a job go no further than so many shards, until it is killed."""
+        return {fake_scorer.LOG: str(log), fake_scorer.STOP_AFTER: str((shards + 1) * self.images)}
 
     def finish(self, out, **more):
         """Run the same command to its end, and tell its exit code."""
@@ -128,11 +132,7 @@ def kill_group(process):
     process.communicate()
 
 
-def kill_listener(address):
-    """Kill the process that listens at an address."""
-    port = int(address.rsplit(":", 1)[1])
-    for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
-            psutil.Process(connection.pid).kill()
-            return
-    raise AssertionError(f"nobody listens at {address}")
+def kill_client(process):
+    """Kill the process that gave the command, and nothing it has started."""
+    process.kill()
+    process.wait()
