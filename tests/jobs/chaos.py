@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,15 +72,16 @@ class Chaos:
         return process.returncode, stderr
 
     def differences(self, out):
-        """Tell what is not as it was to be at the end: nothing, where all is well."""
-        found = []
-        rows = samples.rows(out)
-        if not rows.equals(self.expected):
-            found.append(f"{rows.num_rows} rows that differ from {self.expected.num_rows}")
-        if named := rows["reason"].to_pylist().count("killed_worker"):
-            found.append(f"{named} images named killed_worker")
-        found += [f"stray {name}" for name in samples.names(out) if name.startswith(".")]
-        return found
+        """Count what is not as it was to be at the end: nothing, where all is well."""
+        rows, expected = (
+            Counter(map(str, table.to_pylist())) for table in (samples.rows(out), self.expected)
+        )
+        found = {
+            "rows": sum((rows - expected).values()) + sum((expected - rows).values()),
+            "wrongly named": samples.rows(out)["reason"].to_pylist().count("killed_worker"),
+            "stray files": sum(name.startswith(".") for name in samples.names(out)),
+        }
+        return {what: count for what, count in found.items() if count}
 
 
 def committed(out):

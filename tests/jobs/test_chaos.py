@@ -44,7 +44,7 @@ def test_workers_killed_from_outside_cost_nothing(storm, tmp_path):
     assert chaos.kill_workers(process, out, every=4, most=2, seed=0) == 2
     stderr = process.communicate(timeout=chaos.DEADLINE)[1]
     assert process.returncode == 0, stderr
-    assert storm.differences(out) == []
+    assert storm.differences(out) == {}
 
 
 def test_only_the_image_that_kills_is_lost(model, tmp_path, monkeypatch):
@@ -84,7 +84,7 @@ def check_the_end(storm, out, log, **more):
     assert code == 0, stderr
     assert before.items() <= samples.parts(out).items()
     assert len(log.read_text().split()) == storm.images * (storm.archives - len(before))
-    assert storm.differences(out) == []
+    assert storm.differences(out) == {}
 
 
 @pytest.mark.parametrize("kill", [chaos.kill_client, chaos.kill_group], ids=["client", "group"])
@@ -158,7 +158,7 @@ def test_of_two_that_start_the_same_job_at_once_one_is_refused_and_the_rows_are_
     assert codes == [ExitCode.DONE, ExitCode.REFUSED], told
     assert sum("another score is at work in it" in text for text in told) == 1
     assert storm.finish(out, workers=1)[0] == 0
-    assert storm.differences(out) == []
+    assert storm.differences(out) == {}
 
 
 @pytest.fixture
@@ -192,5 +192,5 @@ def test_a_full_disk_ends_with_4_and_room_is_all_it_needs(storm, small_disk, spe
     ballast.unlink()
     assert storm.finish(out, cluster=spec, workers=1)[0] == 0
     assert before.items() <= samples.parts(out).items()
-    assert storm.differences(out) == []
+    assert storm.differences(out) == {}
     assert verify(str(out)) == []
