@@ -169,6 +169,7 @@ def impatient(monkeypatch):
     """What waits does so for no time worth the name."""
     monkeypatch.setattr(backlog, "DELAYS", (0.01, 0.02, 0.03))
     monkeypatch.setattr(breaker, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(breaker, "LONGEST_WAIT", 0.04)
     monkeypatch.setattr(breaker, "PATIENCE", 0.5)
 
 
@@ -212,7 +213,8 @@ def test_a_full_disk_stops_it_at_once(engine, tmp_path):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_storage_that_comes_back_costs_no_shard(engine, tmp_path):
+def test_storage_that_comes_back_costs_no_shard(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(breaker, "PATIENCE", 60.0)
     task = Down(tmp_path, mended=12)
     outcomes = list(run(map(bundle, range(100, 109)), task, engine))
     assert sorted(map(number, outcomes)) == [str(index) for index in range(100, 109)]
