@@ -56,6 +56,8 @@ class _Job:
     records: list[ArchiveRecord]
     names: frozenset[str]
     """Of the files in the job folder as it starts."""
+    unsettled: tuple[str, ...]
+    """Sources that are left alone."""
 
     @property
     def out(self) -> str:
@@ -142,7 +144,11 @@ def _score_alone(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
     if _nothing_to_do(job):
         storage.remove(storage.join(job.out, folder.PROGRESS))
         tally = Total.of(report.tally for report in parts.listed(job.out)).tally
-        return ScoreResult(_exit_code(settings, tally, failed=0), folder.read_summary(job.out))
+        told = folder.read_summary(job.out)
+        if told.get("unsettled") != (unsettled := [*map(storage.printable, job.unsettled)]):
+            told["unsettled"] = unsettled
+            folder.write_json(storage.join(job.out, folder.SUMMARY), told)
+        return ScoreResult(_exit_code(settings, tally, failed=0), told)
     for name in (folder.SUMMARY, folder.LOTS):
         storage.remove(storage.join(job.out, name))
     result = _run(job, stream)
@@ -154,6 +160,7 @@ def _score_alone(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
     told = {
         **result.told(),
         **state,
+        "unsettled": [*map(storage.printable, job.unsettled)],
         **lotlist.write(job.out).alarms,
         "hashes": folder.hashes(job.out),
         "fingerprint": job.shard.fingerprint,
@@ -225,7 +232,7 @@ def _open_job(
         task_timeout=None if check_spec(settings.cluster) == SERIAL else settings.task_timeout,
         load_scorer=load,
     )
-    return _Job(settings, shard, surveyed.records, names)
+    return _Job(settings, shard, surveyed.records, names, surveyed.unsettled)
 
 
 def _make_maps_folder(maps: str | None) -> str | None:
