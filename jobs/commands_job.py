@@ -14,6 +14,7 @@ from jobs.errors import ExitCode
 from jobs.evaluate import evaluate as run_evaluate
 from jobs.progress import counting, make_listener
 from jobs.score import score as run_score
+from jobs.sourcelist import named
 from jobs.status import status as run_status
 from jobs.text import plain
 from jobs.verify import verify as run_verify
@@ -21,7 +22,11 @@ from jobs.verify import verify as run_verify
 
 def score(
     sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="tar, tar.gz, zip, folder, or a glob of them.")
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="tar, tar.gz, zip, folder, image, a glob of them, or @FILE that lists them.",
+        ),
     ],
     model: Annotated[str, typer.Option(metavar="FILE", help="The model that fit wrote.")],
     out: Annotated[
@@ -84,7 +89,7 @@ def score(
     The same command again goes on where it was; sources may be added at any time.
     """
     settings = ScoreSettings(
-        sources=tuple(sources),
+        sources=named(sources),
         model=model,
         out=out,
         cluster=cluster,
