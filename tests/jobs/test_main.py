@@ -637,7 +637,8 @@ def test_names_in_archives_reach_no_terminal_raw(command, tmp_path):
 
 
 def test_images_lists_and_globs_through_folders_are_sources(score, tmp_path):
-    photographs = [("a/b/00/1.jpg", dice.good(1)[0][1]), ("a/04/2.jpg", dice.bad(1)[0][1]), ("a/07/3.png", b"")]
+    kept, other = dice.good(1)[0][1], dice.bad(1)[0][1]
+    photographs = [("a/b/00/1.jpg", kept), ("a/04/2.jpg", other), ("a/07/3.png", b"")]
     samples.write_folder(tmp_path, photographs)
     (tmp_path / "list").write_text(f"{tmp_path}/a/b/00/1.jpg\n{tmp_path}/a/04/*\n")
     score(f"@{tmp_path}/list", "--out", tmp_path / "out")
