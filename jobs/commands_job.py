@@ -12,6 +12,7 @@ from jobs.compact import compact as run_compact
 from jobs.config import TASK_TIMEOUT, ScoreSettings
 from jobs.errors import ExitCode
 from jobs.evaluate import evaluate as run_evaluate
+from jobs.lotrule import ARCHIVE
 from jobs.progress import counting, make_listener
 from jobs.score import score as run_score
 from jobs.sourcelist import named
@@ -66,6 +67,12 @@ def score(
         list[str] | None,
         typer.Option(metavar="PREFIX=NAME", help="Name what lies below a folder NAME/..., wherever that is."),
     ] = None,
+    lot: Annotated[
+        str,
+        typer.Option(
+            metavar="archive|folder|REGEX", help="Which lot an image is of; REGEX has one group, in its name."
+        ),
+    ] = ARCHIVE,
     maps: Annotated[
         str | None,
         typer.Option(
@@ -100,6 +107,7 @@ def score(
         replace_changed=replace_changed,
         settle=settle,
         source_roots=tuple(source_root or ()),
+        lot=lot,
         maps=maps,
         log_json=log_json,
         exhaustive=exhaustive,

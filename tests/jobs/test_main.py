@@ -40,6 +40,7 @@ CONTRACT = {
         "--replace-changed",
         "--settle",
         "--source-root",
+        "--lot",
         "--maps",
         "--log-json",
         "--exhaustive",
