@@ -1,4 +1,4 @@
-"""Counts of rows that merge: by archive, lot, label, face, status, reason, verdict; with a zero and a plus."""
+"""Counts of rows by archive, lot, label, face, status, reason and verdict, that merge: a zero and a plus."""
 
 import json
 from collections import Counter

@@ -67,6 +67,12 @@ def score(
         list[str] | None,
         typer.Option(metavar="PREFIX=NAME", help="Name what lies below a folder NAME/..., wherever that is."),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="CSV or Parquet: archive and member, or content_hash, and label of images."
+        ),
+    ] = None,
     lot: Annotated[
         str,
         typer.Option(
@@ -107,6 +113,7 @@ def score(
         replace_changed=replace_changed,
         settle=settle,
         source_roots=tuple(source_root or ()),
+        labels=labels,
         lot=lot,
         maps=maps,
         log_json=log_json,

@@ -66,6 +66,12 @@ def fit(
     anomaly_label: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="A folder of defective parts.  [default: ano]")
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Labels of each SOURCE's images: CSV or Parquet, instead of their folders."
+        ),
+    ] = None,
     size: Annotated[
         int | None,
         typer.Option(
@@ -88,6 +94,7 @@ def fit(
             good=named(good or ()),
             bad=named(bad or ()),
             anomaly_labels=tuple(anomaly_label or ("ano",)),
+            labels=labels,
         ),
         model=model,
         size=size,

@@ -1,7 +1,8 @@
 """The job's settings: checked once, where they enter, and frozen from then on."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from jobs import plan, storage
 from jobs.errors import Refusal
@@ -62,6 +63,8 @@ class ScoreSettings:
     """File to append every event to; decides no row."""
     exhaustive: bool = False
     """Whether every image is compared with every face's template, each at every small translation."""
+    labels: str | None = None
+    """Table of labels that go before those of folders, as `Labels` reads it."""
     lot: str = ARCHIVE
     """Which lot an image is of, as `LotRule` reads it."""
     shard_size: int = plan.SHARD_SIZE
@@ -96,3 +99,14 @@ class ScoreSettings:
             raise Refusal(f"--maps {self.maps}: lies in the job folder: name one outside it")
         if storage.printable(self.out) != self.out:
             raise Refusal(f"--out {storage.printable(self.out)}: its name is not UTF-8: name another folder")
+
+    def told(self) -> dict[str, Any]:
+        """List the settings; names that are not valid UTF-8, which no JSON holds, as they are printed."""
+        fields = asdict(self)
+        texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+        lists = {name: value for name, value in fields.items() if isinstance(value, tuple)}
+        return {
+            **fields,
+            **{name: storage.printable(text) for name, text in texts.items()},
+            **{name: [storage.printable(text) for text in value] for name, value in lists.items()},
+        }

@@ -23,9 +23,12 @@ MODEL = "_model.npz"
 PLAN = planlist.PLAN
 PARTS = "_parts.parquet"
 LOTS = "_lots.parquet"
+LABELS = "_labels.parquet"
+"""There only where labels came from a table."""
 SUMMARY = "_summary.json"
 PROGRESS = "_progress.json"
 """There only until the job has ended."""
+_LISTS = (SUMMARY, LOTS, LABELS, PLAN, PARTS, PROGRESS)
 
 _CHANGED_TOLD = 10
 """Changed sources that a refusal names; it counts them all."""
@@ -51,7 +54,7 @@ def is_part(name: str, *, compacted: bool = False) -> bool:
 
 def is_own(name: str, *, compacted: bool = False) -> bool:
     """Tell whether a name is one that only a job writes, or else only a compacted one."""
-    return name in (JOB, MODEL, PLAN, PARTS, LOTS, SUMMARY, PROGRESS) or is_part(name, compacted=compacted)
+    return name in (JOB, *_LISTS, MODEL) or is_part(name, compacted=compacted)
 
 
 def compacted_part(number: int) -> str:
@@ -70,9 +73,9 @@ def compacted_job(job: Mapping[str, Any], parts: str) -> dict[str, Any]:
 
 
 def deciding(
-    model_hash: str, shard_size: int, limits: Limits, *, exhaustive: bool = False, lot: str = ARCHIVE
+    model_hash: str, shard_size: int, limits: Limits, *, exhaustive: bool = False, **more: str | None
 ) -> dict[str, Any]:
-    """List all that decides the rows, apart from the sources."""
+    """List all that decides the rows, apart from the sources; `more` may name `lot` and `labels`."""
     return {
         "schema_version": SCHEMA_VERSION,
         "rows_version": ROWS_VERSION,
@@ -81,7 +84,8 @@ def deciding(
         "max_bytes": limits.max_bytes,
         "max_pixels": limits.max_pixels,
         "exhaustive": exhaustive,
-        "lot": lot,
+        "lot": more.get("lot", ARCHIVE),
+        "labels": more.get("labels"),
     }
 
 
@@ -259,7 +263,7 @@ def _remove_replaced(out: str) -> None:
 
 def _clear(out: str) -> None:
     """Remove the job's own files. The job file stays until it is replaced: it tells whose the others are."""
-    for name in (SUMMARY, LOTS, PLAN, PARTS, PROGRESS, *filter(is_part, storage.list_names(out)), MODEL):
+    for name in (*_LISTS, *filter(is_part, storage.list_names(out)), MODEL):
         storage.remove(storage.join(out, name))
     sweep(out)
 

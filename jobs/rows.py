@@ -1,6 +1,6 @@
 """Makes rows of the members of one shard: decodes them, scores them in batches, lays out the table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +23,9 @@ SCORES = SCHEMA.names[SCHEMA.get_field_index("face") : SCHEMA.get_field_index("n
 """The columns that a scorer fills."""
 COMPARISONS = SCHEMA.names[SCHEMA.get_field_index("ncc_shifted") :]
 """The columns that it fills where every face is compared: lists."""
+
+FindLabel = Callable[[str, str | None], str | None]
+"""Gives the label of an image by its member's name and the hash of its content; None where it has none."""
 
 Images = npt.NDArray[np.uint8]
 
@@ -62,11 +65,13 @@ class Rows:
         *,
         exhaustive: bool = False,
         lots: LotRule = BY_ARCHIVE,
+        find_label: FindLabel | None = None,
     ) -> None:
         self._scorer = scorer
         self._exhaustive = exhaustive
         self._maps = maps
         self._lots = lots
+        self._find_label = find_label
         self._archive = archive
         self._max_pixels = max_pixels
         self._labels = {*scorer.faces, *scorer.anomaly_labels}
@@ -86,19 +91,22 @@ class Rows:
         if not isinstance(image, Reason) and image.shape != self._scorer.image_size:
             image = Reason.WRONG_SIZE
         folder = folder_of(member.name)
+        content_hash = None if isinstance(content, Reason) else parquet.digest(content)
+        label = None if self._find_label is None else self._find_label(member.name, content_hash)
+        label = folder if label is None else label
         row = {
             "archive": self._archive,
             "index": member.index,
             "member": member.name,
             "folder": folder,
-            "label": folder if folder in self._labels else None,
+            "label": label if label in self._labels else None,
             "offset": member.offset,
             "size": member.size,
             "status": _status(image),
             "reason": image.value if isinstance(image, Reason) else None,
             "width": width,
             "height": height,
-            "content_hash": None if isinstance(content, Reason) else parquet.digest(content),
+            "content_hash": content_hash,
         }
         for name, value in row.items():
             self._listed[name].append(value)

@@ -4,6 +4,7 @@ import errno
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from threading import Lock
 
@@ -14,11 +15,12 @@ from dice_core.member import Member
 from dice_core.rows import SCHEMA_VERSION, Reason
 from dice_core.tally import Tally
 from jobs import parquet, storage
+from jobs.labels import LabelFile, held
 from jobs.lotrule import BY_ARCHIVE, LotRule
 from jobs.maps import Maps
 from jobs.plan import SHARD_SIZE, Bundle, Shard
 from jobs.reader import Limits, members
-from jobs.rows import Rows, ScorerLike
+from jobs.rows import FindLabel, Rows, ScorerLike
 from jobs.watchdog import Beat, watched
 
 LoadScorer = Callable[[str, str], ScorerLike]
@@ -71,6 +73,8 @@ class ShardSettings:
     """Where heat maps go; nowhere unless told."""
     exhaustive: bool = False
     """Whether every image is compared with every face."""
+    labels: LabelFile | None = None
+    """Labels that go before those of folders."""
     lots: LotRule = BY_ARCHIVE
     """Which lot an image is of."""
     task_timeout: float | None = None
@@ -253,7 +257,15 @@ def _rows(shard: Shard, settings: ShardSettings, scorer: ScorerLike | None) -> R
         None if settings.maps is None else Maps(settings.maps, shard.archive),
         exhaustive=settings.exhaustive,
         lots=settings.lots,
+        find_label=_find_label(shard, settings),
     )
+
+
+def _find_label(shard: Shard, settings: ShardSettings) -> FindLabel | None:
+    if settings.labels is None:
+        return None
+    labels = held(settings.labels)
+    return partial(labels.name, labels.places(shard.archive, shard.path))
 
 
 def _commit(url: str, shard: Shard, settings: ShardSettings, table: pa.Table) -> PartReport:
