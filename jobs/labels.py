@@ -147,9 +147,9 @@ class Labels:
         for archive, image in asked:
             key = _hash(archive, image)
             first, second = (int.from_bytes(key[at : at + _HALF], "little") for at in (0, _HALF))
-            at = int(np.searchsorted(self.first, np.uint64(first)))
-            while at < len(self.first) and self.first[at] == first:
-                if self.second[at] == second:
+            at = int(self.first.searchsorted(np.uint64(first)))
+            while at < len(self.first) and self.first.item(at) == first:
+                if self.second.item(at) == second:
                     yield at
                     break
                 at += 1
