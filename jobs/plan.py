@@ -6,7 +6,7 @@ workers, so the same sources always give the same parts under the same names.
 
 import gzip
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import blake2b
@@ -158,8 +158,17 @@ def _digits(text: str) -> str:
     return blake2b(text.encode(errors="surrogateescape"), digest_size=6).hexdigest()
 
 
-def survey(archive: str, shard_size: int) -> ArchiveRecord:
+Walked = Callable[[int], None]
+"""Told of members that were found."""
+
+
+def survey(archive: str, shard_size: int, walked: Walked = lambda members: None) -> ArchiveRecord:
     """Make the record of a source under its own path: look at its format, walk its headers.
+
+    Parameters
+    ----------
+    walked
+        Told of members as they are found, a shard at a time.
 
     Raises
     ------
@@ -173,7 +182,7 @@ def survey(archive: str, shard_size: int) -> ArchiveRecord:
             raise Refusal(f"{archive}: neither a file nor a folder: name archives of images")
         stamp = storage.stamp(archive)
         with storage.open_read(archive) as stream:
-            return replace(survey_stream(stream, archive, shard_size), stamp=stamp)
+            return replace(survey_stream(stream, archive, shard_size, walked), stamp=stamp)
     except OSError as error:
         raise Refusal(f"{archive}: {error.strerror or error}: leave it out or make it readable") from error
 
@@ -188,7 +197,9 @@ def survey_folder(archive: str, entries: list[Entry], shard_size: int) -> Archiv
     )
 
 
-def survey_stream(stream: BinaryIO, archive: str, shard_size: int) -> ArchiveRecord:
+def survey_stream(
+    stream: BinaryIO, archive: str, shard_size: int, tell: Walked = lambda members: None
+) -> ArchiveRecord:
     """Make the record of an archive from its open stream."""
     identity = Identity(stream)
     stream.seek(0)
@@ -215,6 +226,7 @@ def survey_stream(stream: BinaryIO, archive: str, shard_size: int) -> ArchiveRec
         identity.add(member)
         if members % shard_size == 0:
             cuts.append(cut)
+            tell(min(members, shard_size))
         members += 1
     return ArchiveRecord(archive, kind, identity.digest(), members, tuple(cuts))
 

@@ -21,7 +21,7 @@ from jobs.plan import ArchiveRecord, Shard
 from jobs.rows import ScorerLike
 from jobs.shard import Failure, LoadScorer, PartReport, ShardSettings, load_scorer
 from jobs.snapshot import Snapshots
-from jobs.sources import Surveyed, survey
+from jobs.sources import Surveyed, streamed, survey
 from jobs.summary import Outcome, RejectLimit, Total
 from jobs.workers import open_workers
 
@@ -106,7 +106,7 @@ def score(
             lot=settings.lot,
             labels=labelling.hash,
         )
-        surveyed = survey(settings, decides, time.time())
+        surveyed = survey(settings, decides, time.time(), listener)
         labelling.check(surveyed.records)
         apart = (settings.out, settings.model, *(record.path for record in surveyed.records))
         with eventlog.opened(settings.log_json, apart) as log, _hold(settings.out):
@@ -263,6 +263,8 @@ def _run(job: _Job, stream: Stream) -> Outcome:
 
         if next(job.pending(), None) is not None:
             emit(events.of_plan(plan.shards(job.records), job.names))
+            for event in streamed(job.records, job.names):
+                emit(event)
             _score_pending(job, emit, commit)
         for report in parts.committed(job.out, job.names, job.shard.fingerprint):
             commit(report)
