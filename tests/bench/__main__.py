@@ -16,6 +16,7 @@ from tests.bench import (
     quality,
     read,
     resume,
+    split,
     ssim,
     transfer,
 )
@@ -33,6 +34,7 @@ BENCHMARKS: Mapping[str, Callable[..., Report]] = {
     "quality": quality.run,
     "read": read.run,
     "resume": resume.run,
+    "split": split.run,
     "ssim": ssim.run,
     "transfer": transfer.run,
 }
