@@ -31,6 +31,7 @@ _MAX_EXTENSION_HEADER = 1 << 20
 
 _REGULAR = (b"0", b"\0", b"7")
 _EXTENSIONS = (b"L", b"K", b"x", b"X", b"g")
+_PERHAPS_PLAIN = (b"0", b"x", b"L")
 _WITHOUT_PAYLOAD = (b"1", b"2", b"3", b"4", b"5", b"6")
 
 
@@ -46,13 +47,13 @@ class _Seeking:
 
     def plain(self) -> tuple[int, bytes, list[list[int]]]:
         """Go on over plain files as far as in memory: where that begins, its bytes, the headers in it."""
-        if not self.window.at(self.position, BLOCK).startswith(b"0", 156):
+        if self.window.at(self.position, BLOCK)[156:157] not in _PERHAPS_PLAIN:
             return 0, b"", []
         data, start = self.window.data, self.window.start
         headers = plain_headers(data, self.position - start, self._end - start)
         if headers:
-            at, _, size = headers[-1]
-            self.position = start + at + BLOCK + size + -size % BLOCK
+            *_, payload, size = headers[-1]
+            self.position = start + payload + size + -size % BLOCK
         return start, data, headers
 
     def read(self, size: int) -> bytes:
@@ -213,9 +214,9 @@ def _walk_tar(reader: _Seeking | _Streaming, index: int, stop: int | None) -> It
     try:
         while index < last:
             begin, data, headers = reader.plain()
-            for at, name_end, size in headers[: last - index]:
+            for at, name, name_end, payload, size in headers[: last - index]:
                 start = begin + at
-                yield start, Member(index, printable(data[at:name_end]), start + BLOCK, size)
+                yield start, Member(index, printable(data[name:name_end]), begin + payload, size)
                 index += 1
             start = reader.position
             if index >= last or (header := _next_header(reader)) is None:
