@@ -12,8 +12,10 @@ from jobs.compact import compact as run_compact
 from jobs.config import TASK_TIMEOUT, ScoreSettings
 from jobs.errors import ExitCode
 from jobs.evaluate import evaluate as run_evaluate
+from jobs.lotrule import ARCHIVE
 from jobs.progress import counting, make_listener
 from jobs.score import score as run_score
+from jobs.sourcelist import named
 from jobs.status import status as run_status
 from jobs.text import plain
 from jobs.verify import verify as run_verify
@@ -21,7 +23,11 @@ from jobs.verify import verify as run_verify
 
 def score(
     sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="tar, tar.gz, zip, folder, or a glob of them.")
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="tar, tar.gz, zip, folder, image, a glob of them, or @FILE that lists them.",
+        ),
     ],
     model: Annotated[str, typer.Option(metavar="FILE", help="The model that fit wrote.")],
     out: Annotated[
@@ -61,6 +67,12 @@ def score(
         list[str] | None,
         typer.Option(metavar="PREFIX=NAME", help="Name what lies below a folder NAME/..., wherever that is."),
     ] = None,
+    lot: Annotated[
+        str,
+        typer.Option(
+            metavar="archive|folder|REGEX", help="Which lot an image is of; REGEX has one group, in its name."
+        ),
+    ] = ARCHIVE,
     maps: Annotated[
         str | None,
         typer.Option(
@@ -84,7 +96,7 @@ def score(
     The same command again goes on where it was; sources may be added at any time.
     """
     settings = ScoreSettings(
-        sources=tuple(sources),
+        sources=named(sources),
         model=model,
         out=out,
         cluster=cluster,
@@ -95,6 +107,7 @@ def score(
         replace_changed=replace_changed,
         settle=settle,
         source_roots=tuple(source_root or ()),
+        lot=lot,
         maps=maps,
         log_json=log_json,
         exhaustive=exhaustive,

@@ -12,6 +12,7 @@ from jobs.demo import demo as run_demo
 from jobs.fit import FitSettings
 from jobs.fit import fit as run_fit
 from jobs.progress import counting, make_listener
+from jobs.sourcelist import named
 from jobs.synth import SynthSettings
 from jobs.synth import synth as run_synth
 from jobs.teaching import Sources
@@ -83,9 +84,9 @@ def fit(
     """Learn the templates of good parts and the thresholds, and write them as a model."""
     settings = FitSettings(
         sources=Sources(
-            labelled=tuple(sources or ()),
-            good=tuple(good or ()),
-            bad=tuple(bad or ()),
+            labelled=named(sources or ()),
+            good=named(good or ()),
+            bad=named(bad or ()),
             anomaly_labels=tuple(anomaly_label or ("ano",)),
         ),
         model=model,

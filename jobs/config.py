@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from jobs import plan, storage
 from jobs.errors import Refusal
+from jobs.lotrule import ARCHIVE, LotRule
 from jobs.reader import Limits
 from jobs.roots import Roots
 from jobs.settle import parse_duration
@@ -61,6 +62,8 @@ class ScoreSettings:
     """File to append every event to; decides no row."""
     exhaustive: bool = False
     """Whether every image is compared with every face's template, each at every small translation."""
+    lot: str = ARCHIVE
+    """Which lot an image is of, as `LotRule` reads it."""
     shard_size: int = plan.SHARD_SIZE
     task_images: int = plan.SHARD_SIZE
     """About as many images make one task; decides no row."""
@@ -74,6 +77,7 @@ class ScoreSettings:
         check_spec(self.cluster)
         RejectLimit.parse(self.max_rejects)
         Roots.parse(self.source_roots)
+        LotRule.parse(self.lot)
         if self.settle is not None:
             parse_duration(self.settle)
         for name in ("workers", "shard_size", "task_images"):

@@ -10,6 +10,7 @@ from typing import Any, cast
 from dice_core.rows import SCHEMA_VERSION
 from jobs import parquet, planlist, storage
 from jobs.errors import Refusal
+from jobs.lotrule import ARCHIVE
 from jobs.plan import ArchiveRecord, archive_prefix, part_prefix
 from jobs.reader import Limits
 from jobs.roots import NO_ROOTS, Roots
@@ -68,7 +69,9 @@ def compacted_job(job: Mapping[str, Any], parts: str) -> dict[str, Any]:
     return {**job, "kind": _COMPACTED_KIND, "compacted_parts": parts}
 
 
-def deciding(model_hash: str, shard_size: int, limits: Limits, *, exhaustive: bool = False) -> dict[str, Any]:
+def deciding(
+    model_hash: str, shard_size: int, limits: Limits, *, exhaustive: bool = False, lot: str = ARCHIVE
+) -> dict[str, Any]:
     """List all that decides the rows, apart from the sources."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -78,6 +81,7 @@ def deciding(model_hash: str, shard_size: int, limits: Limits, *, exhaustive: bo
         "max_bytes": limits.max_bytes,
         "max_pixels": limits.max_pixels,
         "exhaustive": exhaustive,
+        "lot": lot,
     }
 
 

@@ -27,6 +27,7 @@ SHARD_SIZE = 2000
 _HEAD = 512
 """Bytes that tell an archive's format."""
 
+_IMAGE_NAMES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 
 
@@ -37,6 +38,8 @@ class Kind(StrEnum):
     TARGZ = "targz"
     ZIP = "zip"
     FOLDER = "folder"
+    IMAGE = "image"
+    """One, by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +201,14 @@ def survey_stream(stream: BinaryIO, archive: str, shard_size: int) -> ArchiveRec
             kind, walked = Kind.ZIP, walk_zip(stream)
         case "gzip" if _holds_tar(stream):
             return ArchiveRecord(archive, Kind.TARGZ, identity.digest(), None, (START,))
+        case _ if head.startswith(_IMAGE_HEADS) or archive.lower().endswith(_IMAGE_NAMES):
+            # One that only has the name of an image becomes a row that says so.
+            return ArchiveRecord(archive, Kind.IMAGE, identity.digest(), 1, (START,))
         case _:
-            raise Refusal(_why_no_archive(archive, head))
+            raise Refusal(
+                f"{archive}: neither tar, tar.gz, zip, image nor a folder: name archives of images; "
+                f"a list of them is given as @{archive}"
+            )
     cuts: list[Cut] = []
     members = 0
     for cut, member in walked:
@@ -216,12 +225,6 @@ def _holds_tar(stream: BinaryIO) -> bool:
             return sniff(content.read(_HEAD)) == "tar"
     except (EOFError, zlib.error, gzip.BadGzipFile):
         return False
-
-
-def _why_no_archive(archive: str, head: bytes) -> str:
-    if head.startswith(_IMAGE_HEADS):
-        return f"{archive}: one image is not taken as a source yet: name the folder it is in"
-    return f"{archive}: neither tar, tar.gz, zip nor a folder: name archives of images"
 
 
 def shards(records: Iterable[ArchiveRecord], there: Collection[str] = frozenset()) -> Iterator[Shard]:

@@ -1,10 +1,12 @@
 """Reads the members of a shard, in order, from whatever holds them."""
 
 import gzip
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
-from dice_core.member import Cut, Member, is_junk
+from dice_core.member import Cut, Member, is_junk, read_up_to
 from dice_core.rows import Reason
 from dice_core.tar import read_tar, stream_tar
 from dice_core.zip import read_zip
@@ -46,12 +48,23 @@ def members(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes | Reas
 
 def _read_archive(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes | Reason]]:
     with storage.open_read(shard.path) as stream:
+        if shard.kind is Kind.IMAGE:
+            yield _read_image(stream, shard, max_bytes)
+            return
         if shard.kind is Kind.TARGZ:
             with gzip.open(stream) as content:
                 yield from stream_tar(content, max_bytes)
             return
         read = read_zip if shard.kind is Kind.ZIP else read_tar
         yield from read(stream, max_bytes, Cut(shard.first, shard.offset), shard.stop)
+
+
+def _read_image(stream: BinaryIO, shard: Shard, max_bytes: int) -> tuple[Member, bytes | Reason]:
+    """Read a file as the one member of a source, named with its folder, which may be its label."""
+    name = "/".join(storage.printable(shard.archive).split("/")[-2:]).lstrip("/")
+    member = Member(0, name, 0, stream.seek(0, io.SEEK_END))
+    stream.seek(0)
+    return member, Reason.TOO_LARGE if member.size > max_bytes else read_up_to(stream, member.size)
 
 
 def _read_folder(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes | Reason]]:

@@ -11,6 +11,7 @@ from dice_core.decode import decode
 from dice_core.member import Member, folder_of
 from dice_core.rows import SCHEMA, Reason, Status, Verdict
 from jobs import parquet
+from jobs.lotrule import BY_ARCHIVE, LotRule
 from jobs.maps import Maps
 
 BATCH = 1024
@@ -60,10 +61,12 @@ class Rows:
         maps: Maps | None = None,
         *,
         exhaustive: bool = False,
+        lots: LotRule = BY_ARCHIVE,
     ) -> None:
         self._scorer = scorer
         self._exhaustive = exhaustive
         self._maps = maps
+        self._lots = lots
         self._archive = archive
         self._max_pixels = max_pixels
         self._labels = {*scorer.faces, *scorer.anomaly_labels}
@@ -89,7 +92,6 @@ class Rows:
             "member": member.name,
             "folder": folder,
             "label": folder if folder in self._labels else None,
-            "lot": self._archive,
             "offset": member.offset,
             "size": member.size,
             "status": _status(image),
@@ -98,8 +100,8 @@ class Rows:
             "height": height,
             "content_hash": None if isinstance(content, Reason) else parquet.digest(content),
         }
-        for name, values in self._listed.items():
-            values.append(row[name])
+        for name, value in row.items():
+            self._listed[name].append(value)
         if not isinstance(image, Reason):
             self._images[len(self._indices)] = image
             self._indices.append(member.index)
@@ -133,7 +135,10 @@ class Rows:
     def _close(self) -> pa.Table:
         ok = np.array([status == Status.OK for status in self._listed["status"]])
         places = pa.array(np.cumsum(ok) - 1, mask=~ok)
-        columns = [pa.array(values, SCHEMA.field(name).type) for name, values in self._listed.items()]
+        listed = self._listed | {
+            "lot": self._lots.names(self._archive, self._listed["member"], self._listed["folder"])
+        }
+        columns = [pa.array(values, SCHEMA.field(name).type) for name, values in listed.items()]
         columns += [_scores(self._scored, name).take(places) for name in SCORES]
         columns += [_lists(self._scored, name).take(places) for name in COMPARISONS]
         for values in self._listed.values():

@@ -13,6 +13,7 @@ from jobs.coverage import cover
 from jobs.errors import ExitCode, Refusal, UnfinishedError
 from jobs.events import Done, Failed, Listener, Scored, Started, Stream
 from jobs.execute import StoppedError
+from jobs.lotrule import LotRule
 from jobs.parquet import digest
 from jobs.plan import ArchiveRecord, Shard
 from jobs.shard import Failure, LoadScorer, PartReport, ShardSettings, load_scorer
@@ -94,7 +95,11 @@ def score(
         model = _read_model(settings.model)
         _check_model(settings.model, model, load)
         decides = folder.deciding(
-            digest(model), settings.shard_size, settings.limits, exhaustive=settings.exhaustive
+            digest(model),
+            settings.shard_size,
+            settings.limits,
+            exhaustive=settings.exhaustive,
+            lot=settings.lot,
         )
         surveyed = survey(settings, decides, time.time())
         apart = (settings.out, settings.model, *(record.path for record in surveyed.records))
@@ -221,6 +226,7 @@ def _open_job(
         shard_size=settings.shard_size,
         maps=_make_maps_folder(settings.maps),
         exhaustive=settings.exhaustive,
+        lots=LotRule.parse(settings.lot),
         # Serially there is no worker to end but this very process.
         task_timeout=None if check_spec(settings.cluster) == SERIAL else settings.task_timeout,
         load_scorer=load,

@@ -14,6 +14,7 @@ from dice_core.member import Member
 from dice_core.rows import SCHEMA_VERSION, Reason
 from dice_core.tally import Tally
 from jobs import parquet, storage
+from jobs.lotrule import BY_ARCHIVE, LotRule
 from jobs.maps import Maps
 from jobs.plan import SHARD_SIZE, Bundle, Shard
 from jobs.reader import Limits, members
@@ -70,6 +71,8 @@ class ShardSettings:
     """Where heat maps go; nowhere unless told."""
     exhaustive: bool = False
     """Whether every image is compared with every face."""
+    lots: LotRule = BY_ARCHIVE
+    """Which lot an image is of."""
     task_timeout: float | None = None
     """Seconds without progress after which the process is ended; None where it must not be."""
     load_scorer: LoadScorer = load_scorer
@@ -249,6 +252,7 @@ def _rows(shard: Shard, settings: ShardSettings, scorer: ScorerLike | None) -> R
         settings.limits.max_pixels,
         None if settings.maps is None else Maps(settings.maps, shard.archive),
         exhaustive=settings.exhaustive,
+        lots=settings.lots,
     )
 
 

@@ -13,12 +13,12 @@ from jobs.shard import Failure, PartReport
 
 TALLY = Tally(
     [
-        (Kind("a", "bright", "bright", "ok", None, "good"), 5),
-        (Kind("a", None, "bright", "ok", None, "unknown_part"), 2),
-        (Kind("a", None, "dark", "ok", None, "anomaly"), 1),
-        (Kind("a", None, None, "rejected", "truncated", None), 1),
-        (Kind("a", None, None, "rejected", "empty", None), 3),
-        (Kind("a", None, None, "ignored", "archive_junk", None), 4),
+        (Kind("a", "a", "bright", "bright", "ok", None, "good"), 5),
+        (Kind("a", "a", None, "bright", "ok", None, "unknown_part"), 2),
+        (Kind("a", "a", None, "dark", "ok", None, "anomaly"), 1),
+        (Kind("a", "a", None, None, "rejected", "truncated", None), 1),
+        (Kind("a", "a", None, None, "rejected", "empty", None), 3),
+        (Kind("a", "a", None, None, "ignored", "archive_junk", None), 4),
     ]
 )
 

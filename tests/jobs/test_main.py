@@ -40,6 +40,7 @@ CONTRACT = {
         "--replace-changed",
         "--settle",
         "--source-root",
+        "--lot",
         "--maps",
         "--log-json",
         "--exhaustive",
@@ -634,6 +635,24 @@ def test_names_in_archives_reach_no_terminal_raw(command, tmp_path):
 
 
 # The program
+
+
+def test_images_lists_and_globs_through_folders_are_sources(score, tmp_path):
+    kept, other = dice.good(1)[0][1], dice.bad(1)[0][1]
+    photographs = [("a/b/00/1.jpg", kept), ("a/04/2.jpg", other), ("a/07/3.png", b"")]
+    samples.write_folder(tmp_path, photographs)
+    (tmp_path / "list").write_text(f"{tmp_path}/a/b/00/1.jpg\n{tmp_path}/a/04/*\n")
+    score(f"@{tmp_path}/list", "--out", tmp_path / "out")
+    score(f"{tmp_path}/a/**/*.*g", "--out", tmp_path / "out", "--max-rejects", "1")
+    rows = samples.rows(tmp_path / "out").to_pylist()
+    told = [(row["archive"], row["index"], row["member"], row["folder"], row["reason"]) for row in rows]
+    assert told == [
+        (f"{tmp_path}/a/04/2.jpg", 0, "04/2.jpg", "04", None),
+        (f"{tmp_path}/a/07/3.png", 0, "07/3.png", "07", "empty"),
+        (f"{tmp_path}/a/b/00/1.jpg", 0, "00/1.jpg", "00", None),
+    ]
+    assert [row["label"] for row in rows] == ["04", "07", "00"]
+    assert f"@{tmp_path}/none: No such file" in score(f"@{tmp_path}/none", "--out", tmp_path / "o").refusal
 
 
 def test_the_program_refuses_as_the_function_does():

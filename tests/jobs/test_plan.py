@@ -126,7 +126,6 @@ def test_a_folder_that_changes_has_another_identity(tmp_path):
     [
         (b"just some text" * 100, "neither tar"),
         (b"", "neither tar"),
-        (samples.jpeg(1), "folder it is in"),
         (b"\x1f\x8b\x08\x00 broken at once", "neither tar"),
         (gzip.compress(b"text in gzip" * 100), "neither tar"),
     ],
@@ -137,6 +136,17 @@ def test_refuses_what_is_no_archive(tmp_path, content, way_out):
     with pytest.raises(Refusal, match=way_out) as refused:
         plan.survey(str(path), 10)
     assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("1.dat", samples.jpeg(1)), ("1.jpg", samples.jpeg(1)), ("1.PNG", b""), ("1.webp", b"text")],
+)
+def test_an_image_is_one_by_content_and_what_is_named_as_one_is_to_be_told_of(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    made = plan.survey(str(path), 10)
+    assert (made.kind, made.members, made.cuts) == (Kind.IMAGE, 1, (Cut(0, 0),))
 
 
 def test_refuses_what_cannot_be_opened(tmp_path):

@@ -77,3 +77,13 @@ def test_a_file_of_a_folder_that_changed_is_named(tmp_path):
     reading = members(shard, 100)
     with pytest.raises(SourceChangedError, match=r"dark/3\.jpg changed"):
         list(reading)
+
+
+def test_an_image_by_itself_is_one_member_named_with_its_folder(tmp_path):
+    samples.write_folder(tmp_path, [("bright/1.jpg", samples.jpeg(1)), ("dark/2.jpg", b"")])
+    for name, content in (("bright/1.jpg", samples.jpeg(1)), ("dark/2.jpg", b"")):
+        ((member, found),) = read(tmp_path / name, max_bytes=5000)
+        assert (member.index, member.name, member.offset, member.size) == (0, name, 0, len(content))
+        assert found == content
+    ((_, found),) = read(tmp_path / "bright" / "1.jpg", max_bytes=10)
+    assert found is Reason.TOO_LARGE
