@@ -8,6 +8,9 @@ import numpy.typing as npt
 
 from jobs.scanned import BAD, GOOD, Scanned
 
+_LEAST = 1e-4
+"""Thresholds and ratios are taken for no less, so that logarithms exist."""
+
 Numbers = npt.NDArray[np.int64]
 
 
@@ -34,7 +37,8 @@ def called(scanned: Scanned, limits: npt.NDArray[np.float64]) -> npt.NDArray[np.
 
 def ratios(scanned: Scanned, limits: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """Tell how many times its face's threshold each row scores, (N,), positive."""
-    return np.asarray(np.maximum(scanned.score / limits.astype(np.float32)[scanned.face], np.float32(1e-4)))
+    own = np.maximum(limits, _LEAST).astype(np.float32)[scanned.face]
+    return np.asarray(np.maximum(scanned.score / own, np.float32(_LEAST)))
 
 
 def choose(

@@ -20,6 +20,8 @@ LINE_WIDTH, LINE_HEIGHT = 180, 40
 
 BINS = 60
 """Of a histogram, and of an archive's order."""
+_LEAST = 1e-3
+"""Scores that are lower are drawn here."""
 _POINTS = 400
 """Most points of a curve: more do not show."""
 
@@ -41,13 +43,13 @@ class Histogram:
     outlines
         By the name of a class, the path around its bars.
     limit
-        Where the threshold is across, and None where it lies outside.
+        Where the threshold is across.
     across, up
         Marks on the axes.
     """
 
     outlines: dict[str, str]
-    limit: float | None
+    limit: float
     across: list[Tick]
     up: list[Tick]
 
@@ -85,7 +87,10 @@ def histogram(
     classes: dict[str, Floats], limit: float, width: int = WIDTH, height: int = HEIGHT
 ) -> Histogram:
     """Count scores above 0 in bins of equal ratio; classes without any are left out."""
-    classes = {name: np.maximum(scores, np.float32(1e-3)) for name, scores in classes.items() if len(scores)}
+    classes = {
+        name: np.maximum(scores, _LEAST, dtype=np.float64) for name, scores in classes.items() if len(scores)
+    }
+    limit = max(limit, _LEAST)
     everything = np.concatenate([np.array([limit * 0.9, limit * 1.1]), *classes.values()])
     low, high = np.log(everything.min()), np.log(everything.max()) + 1e-6
     edges = np.linspace(low, high, BINS + 1)
