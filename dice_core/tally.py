@@ -1,4 +1,4 @@
-"""Counts of rows by archive, lot, label, face, status, reason and verdict, that merge: a zero and a plus."""
+"""Counts of rows, which merge: by archive, lot, label, face, status, reason, verdict; with zero and plus."""
 
 import json
 from collections import Counter

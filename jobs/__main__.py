@@ -18,6 +18,7 @@ COMMANDS = (
     commands_model.fit,
     commands_job.score,
     commands_rows.evaluate,
+    commands_rows.report,
     commands_job.status,
     commands_job.verify,
     commands_rows.query,

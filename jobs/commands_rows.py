@@ -1,6 +1,7 @@
 """The commands that tell what the rows of a job hold; none of them changes one."""
 
 import json
+import time
 from enum import StrEnum
 from typing import Annotated
 
@@ -15,6 +16,8 @@ from jobs.evaluate import DEFAULT_SCORE
 from jobs.evaluate import evaluate as run_evaluate
 from jobs.query import query as run_query
 from jobs.query import render
+from jobs.report import GALLERY, ReportSettings
+from jobs.report import report as run_report
 from jobs.text import plain
 
 
@@ -76,3 +79,23 @@ def query(
     for line in incomplete(missing):
         typer.echo(plain(line), err=form is not Format.TABLE)
     typer.echo(result, nl=False)
+
+
+def report(
+    job: Job,
+    out: Annotated[str, typer.Option(metavar="FILE.html", help="The report to write.")],
+    gallery: Annotated[
+        int, typer.Option(metavar="N", help="Images of each kind in the gallery; 0 for none.")
+    ] = GALLERY,
+    source_root: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PREFIX=NAME", help="Where archives lie now, if no longer where scored."),
+    ] = None,
+) -> None:
+    """Show what a job found as one HTML file: figures, plots, lots, and a gallery of what is worth a look.
+
+    The file needs no network and no server. Images are read from their archives; what is gone is said to be.
+    """
+    result = run_report(ReportSettings(job, out, gallery, tuple(source_root or ())), time.time())
+    gone = f", {result.gone:,} of them not to be had" if result.gone else ""
+    typer.echo(plain(f"report of {result.size / 1e6:.1f} MB, {result.images:,} images{gone}: {out}"))

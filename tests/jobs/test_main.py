@@ -49,6 +49,7 @@ CONTRACT = {
     "evaluate": {
         *("out", "--score", "--threshold", "--prevalence", "--per-face", "--correct-lots", "--json"),
     },
+    "report": {"job", "--out", "--gallery", "--source-root"},
     "status": {"out", "--json"},
     "verify": {"out"},
     "compact": {"job", "--out"},
@@ -595,6 +596,10 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
         ("query {tmp} SELECT", ["not a job folder", "--out"]),
         ("evaluate {job} --score size", ["--score size", "defect_score"]),
         ("evaluate {job} --threshold best", ["--threshold 'best'", "recall=R"]),
+        ("report {tmp} --out {tmp}/r.html", ["not a job folder", "--out"]),
+        ("report {job}", ["--out", "report --help"]),
+        ("report {job} --out {job}/r.html", ["in the job folder", "name a file outside"]),
+        ("report {job} --out {lot}", ["lot.tar: exists and is no report", "name another"]),
         ("compact {tmp} --out {tmp}/new", ["not a job folder", "--out"]),
         ("compact {job}", ["--out", "compact --help"]),
         ("compact {job} --out {job}/new", ["new: one folder lies in the other", "name one outside"]),
