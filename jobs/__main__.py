@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from jobs import commands_job, commands_model, commands_rows
+from jobs import commands_job, commands_model, commands_review, commands_rows
 from jobs.commands import Finish, say
 from jobs.errors import ExitCode, Refusal, UnfinishedError
 
@@ -19,6 +19,10 @@ COMMANDS = (
     commands_job.score,
     commands_rows.evaluate,
     commands_rows.report,
+    commands_review.explain,
+    commands_review.export,
+    commands_review.review,
+    commands_review.decide,
     commands_job.status,
     commands_job.verify,
     commands_rows.query,

@@ -15,6 +15,10 @@ Prevalence = Annotated[
         help="Share of defective parts in service, such as 0.0005; tells what alarms are worth.",
     ),
 ]
+SourceRoot = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PREFIX=NAME", help="Where archives lie now, if no longer where scored."),
+]
 Job = Annotated[str, typer.Argument(metavar="DIR", help="A job folder, as score wrote it.")]
 
 

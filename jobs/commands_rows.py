@@ -10,7 +10,7 @@ import typer
 from dice_core.policy import FORMS
 from jobs import show
 from jobs.caveats import incomplete
-from jobs.commands import Job, Prevalence, policy
+from jobs.commands import Job, Prevalence, SourceRoot, policy
 from jobs.coverage import cover
 from jobs.evaluate import DEFAULT_SCORE
 from jobs.evaluate import evaluate as run_evaluate
@@ -49,6 +49,9 @@ def evaluate(
     correct_lots: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--correct-lots", help="What if the thresholds of drifted lots were corrected.")
     ] = False,
+    decided: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--decided", help="Judge by the thresholds of the decision in force.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,  # noqa: FBT002
 ) -> None:
     """Tell what the rows are worth, from the Parquet alone; writes nothing."""
@@ -59,6 +62,7 @@ def evaluate(
         prevalence=prevalence,
         per_face=per_face,
         correct_lots=correct_lots,
+        decided=decided,
     )
     if as_json:
         typer.echo(json.dumps(evaluation, ensure_ascii=False, allow_nan=False))
@@ -87,10 +91,7 @@ def report(
     gallery: Annotated[
         int, typer.Option(metavar="N", help="Images of each kind in the gallery; 0 for none.")
     ] = GALLERY,
-    source_root: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PREFIX=NAME", help="Where archives lie now, if no longer where scored."),
-    ] = None,
+    source_root: SourceRoot = None,
 ) -> None:
     """Show what a job found as one HTML file: figures, plots, lots, and a gallery of what is worth a look.
 

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, cast
 
 from dice_core.rows import SCHEMA_VERSION
-from jobs import parquet, planlist, storage
+from jobs import parquet, planlist, records, storage
 from jobs.errors import Refusal
 from jobs.lotrule import ARCHIVE
 from jobs.plan import ArchiveRecord, archive_prefix, part_prefix
@@ -54,7 +54,8 @@ def is_part(name: str, *, compacted: bool = False) -> bool:
 
 def is_own(name: str, *, compacted: bool = False) -> bool:
     """Tell whether a name is one that only a job writes, or else only a compacted one."""
-    return name in (JOB, *_LISTS, MODEL) or is_part(name, compacted=compacted)
+    known = name in (JOB, *_LISTS, MODEL) or records.is_record(name)
+    return known or is_part(name, compacted=compacted)
 
 
 def compacted_part(number: int) -> str:

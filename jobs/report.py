@@ -12,11 +12,10 @@ import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dice_core.threshold import Sweep
-from jobs import caveats, gallery, pictures, plots, report_tables, storage
+from jobs import caveats, corrections, decisions, gallery, pictures, plots, report_tables, storage
 from jobs.errors import Refusal
 from jobs.evaluate import evaluate, open_rows, read_model
 from jobs.gallery import Why
-from jobs.limits import Limits
 from jobs.originals import PLACE, Gone, Originals
 from jobs.report_made import made
 from jobs.scanned import BAD, UNLABELLED, Scanned, fetch, scan
@@ -86,11 +85,11 @@ def report(settings: ReportSettings, now: float) -> Reported:
         Where there is no job in the folder, a part of it is damaged, or the file cannot be written.
     """
     bank = read_model(settings.job)
-    evaluation = evaluate(settings.job)
+    evaluation = evaluate(settings.job, decided=True)
     rows = open_rows(settings.job)
-    limits = Limits.of_model(bank, "defect_score")
+    limits, corrected = decisions.limits_in_force(settings.job, bank), corrections.read(settings.job)
     try:
-        scanned = scan(rows, bank)
+        scanned = scan(rows, bank, corrected)
         called, ratio = gallery.called(scanned, limits.faces), gallery.ratios(scanned, limits.faces)
         chosen = gallery.choose(scanned, called, ratio, settings.gallery)
         found = fetch(rows, scanned, np.array(list(chosen), np.int64), _ROW)

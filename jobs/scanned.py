@@ -13,6 +13,7 @@ import pyarrow.dataset as ds
 from dice_core.bank import Bank
 from dice_core.rows import Status, Verdict
 from jobs import parquet
+from jobs.corrections import NONE, Corrections
 
 UNLABELLED, GOOD, BAD = -1, 0, 1
 """What a label says of a part."""
@@ -98,8 +99,8 @@ class _Names:
         return np.argsort(by_name).astype(np.int32)
 
 
-def scan(rows: ds.Dataset, bank: Bank) -> Scanned:
-    """Read what a report needs of the rows, a batch at a time."""
+def scan(rows: ds.Dataset, bank: Bank, corrected: Corrections = NONE) -> Scanned:
+    """Read what a report needs of the rows, a batch at a time; where a label was corrected, that counts."""
     faces = pa.array([face.name for face in bank.faces], pa.string())
     bad = pa.array(bank.anomaly_labels, pa.string())
     archives, lots = _Names(), _Names()
@@ -107,7 +108,8 @@ def scan(rows: ds.Dataset, bank: Bank) -> Scanned:
     rejects: list[Reject] = []
     pieces: list[dict[str, npt.NDArray[Any]]] = []
     not_ignored = ds.field("status") != Status.IGNORED.value
-    for batch in parquet.scan(rows, _COLUMNS, not_ignored):
+    wanted = (*_COLUMNS, "content_hash") if len(corrected) else _COLUMNS
+    for batch in map(corrected.apply, parquet.scan(rows, wanted, not_ignored)):
         ok = pc.equal(batch["status"], Status.OK.value)
         if ok.false_count:
             _count_rejects(batch.filter(pc.invert(ok)), rejected, rejects)

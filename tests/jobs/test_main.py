@@ -48,8 +48,13 @@ CONTRACT = {
     },
     "evaluate": {
         *("out", "--score", "--threshold", "--prevalence", "--per-face", "--correct-lots", "--json"),
+        "--decided",
     },
     "report": {"job", "--out", "--gallery", "--source-root"},
+    "explain": {"job", "archive", "member", "--picture", "--source-root"},
+    "export": {"job", "--what", "--out", "--limit", "--thumbnails", "--source-root"},
+    "review": {"job", "corrections", "--note"},
+    "decide": {"job", "--threshold", "--prevalence", "--per-face", "--note"},
     "status": {"out", "--json"},
     "verify": {"out"},
     "compact": {"job", "--out"},
@@ -75,7 +80,7 @@ EVALUATION = {
 LOTS = {"lots", "corrected"}
 BESIDES = {
     *("missing", "prevalence", "independent_parts", "seen", "unseen", "duplicates"),
-    *("face_confusion", "wrong_face", "expected"),
+    *("face_confusion", "wrong_face", "expected", "review", "decision"),
 }
 """What it takes to read an F1, and what it means in service."""
 
@@ -596,10 +601,24 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
         ("query {tmp} SELECT", ["not a job folder", "--out"]),
         ("evaluate {job} --score size", ["--score size", "defect_score"]),
         ("evaluate {job} --threshold best", ["--threshold 'best'", "recall=R"]),
-        ("report {tmp} --out {tmp}/r.html", ["not a job folder", "--out"]),
+        ("report {tmp}/none --out {tmp}/r.html", ["none: not a job folder", "--out"]),
         ("report {job}", ["--out", "report --help"]),
         ("report {job} --out {job}/r.html", ["in the job folder", "name a file outside"]),
         ("report {job} --out {lot}", ["lot.tar: exists and is no report", "name another"]),
+        ("evaluate {job} --decided --score ncc", ["--decided", "leave out"]),
+        ("explain {tmp} lot.tar 3", ["not a job folder", "--out"]),
+        ("explain {job} lot.tar none.jpg", ["lot.tar none.jpg: no such row", "query lists"]),
+        ("explain {job} lot.tar 3 --picture {tmp}/none/a.png", ["--picture", "name a file"]),
+        ("export {job} --what everything --out {tmp}/a.csv", ["--what", "anomalies"]),
+        ("export {job} --what nearest --out {lot}", ["lot.tar: exists", "name another"]),
+        ("export {job} --what nearest --out {tmp}/none/a.csv", ["none/a.csv: No such file", "name a place"]),
+        ("export {job} --what nearest --out {tmp}/a.csv --limit 0", ["--limit 0", "from 1 up"]),
+        ("export {job} --what nearest --out {job}/a.csv", ["in the job folder", "name a place outside"]),
+        ("review {job} {tmp}/none.csv", ["none.csv: No such file", "name the CSV"]),
+        ("review {job} {tmp}/text.npz", ["text.npz: has the columns my notes", "give content_hash and"]),
+        ("review {job} {lot}", ["lot.tar: not UTF-8", "save it as CSV"]),
+        ("decide {job} --threshold best", ["--threshold 'best'", "recall=R"]),
+        ("decide {tmp} --threshold f1", ["not a job folder", "--out"]),
         ("compact {tmp} --out {tmp}/new", ["not a job folder", "--out"]),
         ("compact {job}", ["--out", "compact --help"]),
         ("compact {job} --out {job}/new", ["new: one folder lies in the other", "name one outside"]),
