@@ -319,7 +319,7 @@ def archive_of(kind):
     else:
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             archive.addfile(tarfile.TarInfo("a.png"))
-    return gzip.compress(buffer.getvalue()) if kind == "gzip" else buffer.getvalue()
+    return gzip.compress(buffer.getvalue(), mtime=0) if kind == "gzip" else buffer.getvalue()
 
 
 @pytest.mark.parametrize(
