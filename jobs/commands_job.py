@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from jobs import show, show_status
-from jobs.commands import Finish, Job, finish, say
+from jobs.commands import LIMITS, Finish, Job, MaxBytes, MaxExpansion, MaxMembers, MaxPixels, finish, say
 from jobs.compact import compact as run_compact
 from jobs.config import TASK_TIMEOUT, ScoreSettings
 from jobs.errors import ExitCode
 from jobs.evaluate import evaluate as run_evaluate
 from jobs.progress import counting, make_listener
+from jobs.reader import Limits
 from jobs.score import score as run_score
 from jobs.status import status as run_status
 from jobs.text import plain
@@ -78,6 +79,10 @@ def score(
             help="Compare with every face at every small translation too, and keep all scores.",
         ),
     ] = False,
+    max_bytes: MaxBytes = LIMITS.max_bytes,
+    max_pixels: MaxPixels = LIMITS.max_pixels,
+    max_members: MaxMembers = LIMITS.max_members,
+    max_expansion: MaxExpansion = LIMITS.max_expansion,
 ) -> None:
     """Score every image of the archives: one Parquet row each, then thresholds and F1.
 
@@ -98,6 +103,7 @@ def score(
         maps=maps,
         log_json=log_json,
         exhaustive=exhaustive,
+        limits=Limits(max_bytes, max_pixels, max_members, max_expansion),
     )
     result = run_score(settings, evaluate=run_evaluate, listener=make_listener())
     if result.exit_code is ExitCode.INTERRUPTED:

@@ -14,7 +14,7 @@ from jobs.plan import ArchiveRecord, archive_prefix, part_prefix
 from jobs.reader import Limits
 from jobs.roots import NO_ROOTS, Roots
 
-ROWS_VERSION = 2
+ROWS_VERSION = 3
 """Raised whenever the same image and the same model would give another row."""
 
 JOB = "_job.json"
@@ -77,6 +77,8 @@ def deciding(model_hash: str, shard_size: int, limits: Limits, *, exhaustive: bo
         "shard_size": shard_size,
         "max_bytes": limits.max_bytes,
         "max_pixels": limits.max_pixels,
+        "max_members": limits.max_members,
+        "max_expansion": limits.max_expansion,
         "exhaustive": exhaustive,
     }
 

@@ -5,6 +5,8 @@ workers, so the same sources always give the same parts under the same names.
 """
 
 import gzip
+import io
+import sys
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -27,6 +29,8 @@ SHARD_SIZE = 2000
 _HEAD = 512
 """Bytes that tell an archive's format."""
 
+_ARCHIVE_NAMES = (".tar", ".tar.gz", ".tgz", ".zip")
+
 _IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 
 
@@ -37,6 +41,8 @@ class Kind(StrEnum):
     TARGZ = "targz"
     ZIP = "zip"
     FOLDER = "folder"
+    BROKEN = "broken"
+    """Not at all: the one row there is says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,37 +161,47 @@ def _digits(text: str) -> str:
     return blake2b(text.encode(errors="surrogateescape"), digest_size=6).hexdigest()
 
 
-def survey(archive: str, shard_size: int) -> ArchiveRecord:
+def survey(archive: str, shard_size: int, max_members: int = sys.maxsize) -> ArchiveRecord:
     """Make the record of a source under its own path: look at its format, walk its headers.
+
+    A file that is named as archives are and is none, such as one of zero bytes, is a broken archive.
+
+    Parameters
+    ----------
+    max_members
+        Of more members one is counted, which stands for all that follow.
 
     Raises
     ------
     Refusal
-        Where it cannot be opened, or is no archive by its content.
+        Where it cannot be opened, or is no archive by content and name.
     """
     try:
         if storage.is_folder(archive):
-            return survey_folder(archive, storage.list_entries(archive), shard_size)
+            return survey_folder(archive, storage.list_entries(archive), shard_size, max_members)
         if not storage.is_file(archive):
             raise Refusal(f"{archive}: neither a file nor a folder: name archives of images")
         stamp = storage.stamp(archive)
         with storage.open_read(archive) as stream:
-            return replace(survey_stream(stream, archive, shard_size), stamp=stamp)
+            return replace(survey_stream(stream, archive, shard_size, max_members), stamp=stamp)
     except OSError as error:
         raise Refusal(f"{archive}: {error.strerror or error}: leave it out or make it readable") from error
 
 
-def survey_folder(archive: str, entries: list[Entry], shard_size: int) -> ArchiveRecord:
+def survey_folder(
+    archive: str, entries: list[Entry], shard_size: int, max_members: int = sys.maxsize
+) -> ArchiveRecord:
     """Make the record of a folder from its files in order; Refusal where it has none."""
     if not entries:
         raise Refusal(f"{archive}: an empty folder: name one that holds images")
-    cuts = tuple(Cut(first, 0) for first in range(0, len(entries), shard_size))
-    return ArchiveRecord(
-        archive, Kind.FOLDER, Identity.of_folder(entries), len(entries), cuts, tuple(entries)
-    )
+    taken = tuple(entries[: max_members + 1])
+    cuts = tuple(Cut(first, 0) for first in range(0, len(taken), shard_size))
+    return ArchiveRecord(archive, Kind.FOLDER, Identity.of_folder(entries), len(taken), cuts, taken)
 
 
-def survey_stream(stream: BinaryIO, archive: str, shard_size: int) -> ArchiveRecord:
+def survey_stream(
+    stream: BinaryIO, archive: str, shard_size: int, max_members: int = sys.maxsize
+) -> ArchiveRecord:
     """Make the record of an archive from its open stream."""
     identity = Identity(stream)
     stream.seek(0)
@@ -198,15 +214,25 @@ def survey_stream(stream: BinaryIO, archive: str, shard_size: int) -> ArchiveRec
             kind, walked = Kind.ZIP, walk_zip(stream)
         case "gzip" if _holds_tar(stream):
             return ArchiveRecord(archive, Kind.TARGZ, identity.digest(), None, (START,))
-        case _:
+        case _ if not archive.lower().endswith(_ARCHIVE_NAMES) or head.startswith(_IMAGE_HEADS):
             raise Refusal(_why_no_archive(archive, head))
+        case _ if archive.lower().endswith(".zip"):
+            kind, walked = Kind.ZIP, walk_zip(stream)  # behind a program that unpacks it, perhaps
+        case _:
+            return ArchiveRecord(archive, Kind.BROKEN, identity.digest(), 1, (START,))
     cuts: list[Cut] = []
-    members = 0
+    members = compressed = 0
     for cut, member in walked:
         identity.add(member)
         if members % shard_size == 0:
             cuts.append(cut)
         members += 1
+        compressed += member.compressed_size
+        if members > max_members:
+            break
+    # Entries of a zip that lie in each other: a few bytes would be inflated over and over.
+    if compressed > stream.seek(0, io.SEEK_END):
+        return ArchiveRecord(archive, Kind.BROKEN, identity.digest(), 1, (START,))
     return ArchiveRecord(archive, kind, identity.digest(), members, tuple(cuts))
 
 

@@ -236,7 +236,7 @@ def _placed(shard: Shard, settings: ShardSettings) -> Iterator[_Place]:
 
 
 def _members(shard: Shard, settings: ShardSettings, place: _Place) -> Iterator[tuple[Member, bytes | Reason]]:
-    for member, content in members(shard, settings.limits.max_bytes):
+    for member, content in members(shard, settings.limits):
         place.member = member
         place.beat()
         yield member, content

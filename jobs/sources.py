@@ -62,17 +62,18 @@ def survey(settings: ScoreSettings, decides: Mapping[str, Any], now: float) -> S
         if named.setdefault(name, path) != path:
             raise Refusal(f"{path}: would have the name of {named[name]}, {name}: leave one of them out")
         _check_folder(settings, path)
-        records.append(_record(path, name, remembered.get(archive_prefix(name)), settings.shard_size))
+        records.append(_record(path, name, remembered.get(archive_prefix(name)), settings))
     return Surveyed(records, tuple(sorted(unsettled)), roots)
 
 
-def _record(path: str, name: str, planned: Planned | None, shard_size: int) -> ArchiveRecord:
+def _record(path: str, name: str, planned: Planned | None, settings: ScoreSettings) -> ArchiveRecord:
     try:
         if planned is not None and planned.stamp and storage.stamp(path) == planned.stamp:
             return planned.record(name, path)
     except OSError:
         pass  # the survey tells why
-    return replace(plan.survey(path, shard_size), archive=name, mounted=None if name == path else path)
+    record = plan.survey(path, settings.shard_size, settings.limits.max_members)
+    return replace(record, archive=name, mounted=None if name == path else path)
 
 
 def _check_used(settings: ScoreSettings, paths: list[str]) -> None:

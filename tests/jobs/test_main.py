@@ -27,6 +27,7 @@ CONTRACT = {
     "fit": {
         *("sources", "--good", "--bad", "--anomaly-label", "--model", "--size"),
         *("--threshold", "--prevalence", "--per-face"),
+        *("--max-bytes", "--max-pixels", "--max-members", "--max-expansion"),
     },
     "score": {
         "sources",
@@ -43,6 +44,7 @@ CONTRACT = {
         "--maps",
         "--log-json",
         "--exhaustive",
+        *("--max-bytes", "--max-pixels", "--max-members", "--max-expansion"),
     },
     "evaluate": {
         *("out", "--score", "--threshold", "--prevalence", "--per-face", "--correct-lots", "--json"),
