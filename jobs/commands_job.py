@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dice_core.scale import OnSize
 from jobs import show, show_status
 from jobs.commands import LIMITS, Finish, Job, MaxBytes, MaxExpansion, MaxMembers, MaxPixels, finish, say
 from jobs.compact import compact as run_compact
@@ -79,6 +80,10 @@ def score(
             help="Compare with every face at every small translation too, and keep all scores.",
         ),
     ] = False,
+    on_size: Annotated[
+        OnSize,
+        typer.Option(help="What becomes of images of another size than the model's; resized if in shape."),
+    ] = OnSize.REJECT,
     max_bytes: MaxBytes = LIMITS.max_bytes,
     max_pixels: MaxPixels = LIMITS.max_pixels,
     max_members: MaxMembers = LIMITS.max_members,
@@ -103,6 +108,7 @@ def score(
         maps=maps,
         log_json=log_json,
         exhaustive=exhaustive,
+        on_size=on_size,
         limits=Limits(max_bytes, max_pixels, max_members, max_expansion),
     )
     result = run_score(settings, evaluate=run_evaluate, listener=make_listener())

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
+from dice_core.scale import OnSize
 from jobs import plan, storage
 from jobs.errors import Refusal
 from jobs.reader import Limits
@@ -61,6 +62,8 @@ class ScoreSettings:
     """File to append every event to; decides no row."""
     exhaustive: bool = False
     """Whether every image is compared with every face's template, each at every small translation."""
+    on_size: OnSize = OnSize.REJECT
+    """What becomes of images whose size is not the model's."""
     shard_size: int = plan.SHARD_SIZE
     task_images: int = plan.SHARD_SIZE
     """About as many images make one task; decides no row."""

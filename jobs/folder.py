@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, cast
 
 from dice_core.rows import SCHEMA_VERSION
+from dice_core.scale import OnSize
 from jobs import parquet, planlist, storage
 from jobs.errors import Refusal
 from jobs.plan import ArchiveRecord, archive_prefix, part_prefix
@@ -68,7 +69,14 @@ def compacted_job(job: Mapping[str, Any], parts: str) -> dict[str, Any]:
     return {**job, "kind": _COMPACTED_KIND, "compacted_parts": parts}
 
 
-def deciding(model_hash: str, shard_size: int, limits: Limits, *, exhaustive: bool = False) -> dict[str, Any]:
+def deciding(
+    model_hash: str,
+    shard_size: int,
+    limits: Limits,
+    *,
+    exhaustive: bool = False,
+    on_size: OnSize = OnSize.REJECT,
+) -> dict[str, Any]:
     """List all that decides the rows, apart from the sources."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -80,6 +88,7 @@ def deciding(model_hash: str, shard_size: int, limits: Limits, *, exhaustive: bo
         "max_members": limits.max_members,
         "max_expansion": limits.max_expansion,
         "exhaustive": exhaustive,
+        "on_size": on_size.value,
     }
 
 

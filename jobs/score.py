@@ -94,7 +94,11 @@ def score(
         model = _read_model(settings.model)
         _check_model(settings.model, model, load)
         decides = folder.deciding(
-            digest(model), settings.shard_size, settings.limits, exhaustive=settings.exhaustive
+            digest(model),
+            settings.shard_size,
+            settings.limits,
+            exhaustive=settings.exhaustive,
+            on_size=settings.on_size,
         )
         surveyed = survey(settings, decides, time.time())
         apart = (settings.out, settings.model, *(record.path for record in surveyed.records))
@@ -221,6 +225,7 @@ def _open_job(
         shard_size=settings.shard_size,
         maps=_make_maps_folder(settings.maps),
         exhaustive=settings.exhaustive,
+        on_size=settings.on_size,
         # Serially there is no worker to end but this very process.
         task_timeout=None if check_spec(settings.cluster) == SERIAL else settings.task_timeout,
         load_scorer=load,

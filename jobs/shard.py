@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from dice_core.member import Member
 from dice_core.rows import SCHEMA_VERSION, Reason
+from dice_core.scale import OnSize
 from dice_core.tally import Tally
 from jobs import parquet, storage
 from jobs.maps import Maps
@@ -70,6 +71,7 @@ class ShardSettings:
     """Where heat maps go; nowhere unless told."""
     exhaustive: bool = False
     """Whether every image is compared with every face."""
+    on_size: OnSize = OnSize.REJECT
     task_timeout: float | None = None
     """Seconds without progress after which the process is ended; None where it must not be."""
     load_scorer: LoadScorer = load_scorer
@@ -249,6 +251,7 @@ def _rows(shard: Shard, settings: ShardSettings, scorer: ScorerLike | None) -> R
         settings.limits.max_pixels,
         None if settings.maps is None else Maps(settings.maps, shard.archive),
         exhaustive=settings.exhaustive,
+        on_size=settings.on_size,
     )
 
 

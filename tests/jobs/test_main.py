@@ -44,6 +44,7 @@ CONTRACT = {
         "--maps",
         "--log-json",
         "--exhaustive",
+        "--on-size",
         *("--max-bytes", "--max-pixels", "--max-members", "--max-expansion"),
     },
     "evaluate": {
