@@ -21,6 +21,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from dice_core import png
 from dice_core.archive import sniff
 from dice_core.orientation import orientation_of, turned, upright
 from dice_core.rows import Reason
@@ -28,7 +29,6 @@ from dice_core.rows import Reason
 Grey = npt.NDArray[np.uint8]
 
 _JPEG = b"\xff\xd8\xff"
-_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0\x08\0", b"MM\0+\0\x08")
 _BMP_HEADER_SIZES = (12, 16, 40, 52, 56, 64, 108, 124)
 _UNREAD = (
@@ -96,8 +96,8 @@ def decode(data: bytes, max_pixels: int, fits: Fits = any_size) -> Grey | Reason
     """
     if data.startswith(_JPEG):
         return _decode_jpeg(data, max_pixels, fits)
-    if data.startswith(_PNG):
-        return _decode_other(PngImageFile, data, max_pixels, fits) if _PNG_END in data else Reason.TRUNCATED
+    if data.startswith(png.SIGNATURE):
+        return png.check_chunks(data) or _decode_other(PngImageFile, data, max_pixels, fits)
     if data.startswith(_TIFF):
         return _decode_other(TiffImageFile, data, max_pixels, fits)
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
