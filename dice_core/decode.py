@@ -44,7 +44,8 @@ _DECODING_ERRORS = (
     *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
     *(LookupError, TypeError, Image.DecompressionBombError),
 )
-_VIA_RGB, _SIXTEEN_BIT = ("P", "PA", "YCbCr"), ("I;16", "I;16B", "I;16L", "I;16N")
+_WITH_PALETTE = ("P", "PA")
+_VIA_RGB, _SIXTEEN_BIT = (*_WITH_PALETTE, "YCbCr"), ("I;16", "I;16B", "I;16L", "I;16N")
 _EIGHT_BIT = (*_VIA_RGB, "1", "L", "LA", "La", "RGB", "RGBA", "RGBa", "RGBX", "CMYK")
 _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262
 
@@ -221,7 +222,7 @@ def _decode_other(
     width, height = header.size
     if width * height > max_pixels:
         return Reason.TOO_LARGE
-    if width * height == 0:
+    if width * height == 0 or (header.mode in _WITH_PALETTE and header.palette is None):
         return Reason.CORRUPT
     if isinstance(header, TiffImageFile):
         # Pillow passes on 12 bits, and white as zero, as they are.

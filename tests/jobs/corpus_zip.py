@@ -22,11 +22,11 @@ def deflate(data):
 class Entry:
     """One member: its local header and payload, and its record in the directory; each field may lie."""
 
-    def __init__(self, name, data, method=STORED, raw=None, **lies):
-        self.packed = raw or (deflate(data) if method == DEFLATED else data)
+    def __init__(self, name, data, packing=STORED, raw=None, **lies):
+        self.packed = raw or (deflate(data) if packing == DEFLATED else data)
         self.told = {
             "flags": 0,
-            "method": method,
+            "method": packing,
             "crc": zlib.crc32(data),
             "packed": len(self.packed),
             "size": len(data),
@@ -74,9 +74,9 @@ def archive(*entries, **end):
     return body + directory + end_record(**told)
 
 
-def lying(method=DEFLATED, data=GOOD, name=b"a", **lies):
+def lying(packing=DEFLATED, data=GOOD, name=b"a", **lies):
     """A zip of a member that lies, and of one that does not."""
-    return archive(Entry(name, data, method, **lies), Entry(b"b", OTHER))
+    return archive(Entry(name, data, packing, **lies), Entry(b"b", OTHER))
 
 
 def named(*names, flags=0):
