@@ -65,7 +65,7 @@ class _Found:
 
 def run(*, tiny: bool, cases: int | None = None) -> Report:
     """Make, plan, read, decode and score so many archives, in a process that may die of it."""
-    cases = cases or (240 if tiny else CASES)
+    cases = cases or (80 if tiny else CASES)
     found: dict[str, _Found] = {}
     began = time.monotonic()
     with TemporaryDirectory() as place:
