@@ -24,6 +24,9 @@ _NAME_SIZE = 100
 _PLAIN_NAME = 4096
 _DIGITS = 18
 _UNUSUAL = -2
+_LONGEST_NAME = 0xFFFF
+"""Bytes: as many as a zip's may have. A header may have room for more, and a shard holds 2,000 names."""
+_SAID = (_PATH, _SIZE, b"GNU.sparse.name")
 
 
 class BrokenError(Exception):
@@ -198,7 +201,10 @@ def parse_number(field: bytes, base: int = 8) -> int:
 
 
 def parse_pax(body: bytes) -> dict[bytes, bytes]:
-    r"""Parse records of the form ``length keyword=value\n``, the length counting all of itself."""
+    r"""Parse records of the form ``length keyword=value\n``, the length counting all of itself.
+
+    Those that say what a member is and where it ends are kept, whatever else there is of them in an archive.
+    """
     records, start = {}, 0
     while start < len(body):
         length, _, _ = body[start : start + 20].partition(b" ")
@@ -206,19 +212,24 @@ def parse_pax(body: bytes) -> dict[bytes, bytes]:
         keyword, equals, value = body[start + len(length) + 1 : end - 1].partition(b"=")
         if not equals or body[end - 1 : end] != b"\n":
             raise BrokenError
-        records[keyword] = value
+        if keyword in _SAID:
+            records[keyword] = value
+        elif keyword.startswith(_SPARSE):
+            records[_SPARSE] = b""
         start = end
     return records
 
 
 def name_of(block: bytes, said: Mapping[bytes, bytes]) -> str:
-    """Give a member's name by its header and what extension headers said before."""
+    """Give a member's name by its header and what extension headers said; BrokenError where it is endless."""
     name = said.get(b"GNU.sparse.name") or said.get(b"path")
     if not name:
         name = block[:_NAME_SIZE].partition(b"\0")[0]
         # Other tars keep times where ustar has the front part of a long name.
         if block[257:263] == b"ustar\0" and block[345]:
             name = block[345:500].partition(b"\0")[0] + b"/" + name
+    if len(name) > _LONGEST_NAME:
+        raise BrokenError
     return printable(name)
 
 

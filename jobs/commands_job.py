@@ -6,14 +6,16 @@ from typing import Annotated
 
 import typer
 
+from dice_core.scale import OnSize
 from jobs import show, show_status
-from jobs.commands import Finish, Job, finish, say
+from jobs.commands import LIMITS, Finish, Job, MaxBytes, MaxExpansion, MaxMembers, MaxPixels, finish, say
 from jobs.compact import compact as run_compact
 from jobs.config import TASK_TIMEOUT, ScoreSettings
 from jobs.errors import ExitCode
 from jobs.evaluate import evaluate as run_evaluate
 from jobs.lotrule import ARCHIVE
 from jobs.progress import counting, make_listener
+from jobs.reader import Limits
 from jobs.score import score as run_score
 from jobs.sourcelist import named
 from jobs.status import status as run_status
@@ -96,6 +98,14 @@ def score(
             help="Compare with every face at every small translation too, and keep all scores.",
         ),
     ] = False,
+    on_size: Annotated[
+        OnSize,
+        typer.Option(help="What becomes of images of another size than the model's; resized if in shape."),
+    ] = OnSize.REJECT,
+    max_bytes: MaxBytes = LIMITS.max_bytes,
+    max_pixels: MaxPixels = LIMITS.max_pixels,
+    max_members: MaxMembers = LIMITS.max_members,
+    max_expansion: MaxExpansion = LIMITS.max_expansion,
 ) -> None:
     """Score every image of the archives: one Parquet row each, then thresholds and F1.
 
@@ -118,6 +128,8 @@ def score(
         maps=maps,
         log_json=log_json,
         exhaustive=exhaustive,
+        on_size=on_size,
+        limits=Limits(max_bytes, max_pixels, max_members, max_expansion),
     )
     result = run_score(settings, evaluate=run_evaluate, listener=make_listener())
     if result.exit_code is ExitCode.INTERRUPTED:

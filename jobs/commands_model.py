@@ -7,11 +7,22 @@ import typer
 from dice_core.policy import FORMS
 from jobs import show
 from jobs.cluster import usable_cores, usable_memory
-from jobs.commands import Prevalence, finish, policy, say
+from jobs.commands import (
+    LIMITS,
+    MaxBytes,
+    MaxExpansion,
+    MaxMembers,
+    MaxPixels,
+    Prevalence,
+    finish,
+    policy,
+    say,
+)
 from jobs.demo import demo as run_demo
 from jobs.fit import FitSettings
 from jobs.fit import fit as run_fit
 from jobs.progress import counting, make_listener
+from jobs.reader import Limits
 from jobs.sourcelist import named
 from jobs.synth import SynthSettings
 from jobs.synth import synth as run_synth
@@ -86,6 +97,10 @@ def fit(
     per_face: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--per-face", help="Give each face with enough good images its own thresholds.")
     ] = False,
+    max_bytes: MaxBytes = LIMITS.max_bytes,
+    max_pixels: MaxPixels = LIMITS.max_pixels,
+    max_members: MaxMembers = LIMITS.max_members,
+    max_expansion: MaxExpansion = LIMITS.max_expansion,
 ) -> None:
     """Learn the templates of good parts and the thresholds, and write them as a model."""
     settings = FitSettings(
@@ -103,5 +118,6 @@ def fit(
         per_face=per_face,
         threads=usable_cores(),
         memory=usable_memory(),
+        limits=Limits(max_bytes, max_pixels, max_members, max_expansion),
     )
     show.write(show.fitted(run_fit(settings, say), model))

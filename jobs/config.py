@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from dice_core.scale import OnSize
 from jobs import plan, storage
 from jobs.errors import Refusal
 from jobs.lotrule import ARCHIVE, LotRule
@@ -67,6 +68,8 @@ class ScoreSettings:
     """Table of labels that go before those of folders, as `Labels` reads it."""
     lot: str = ARCHIVE
     """Which lot an image is of, as `LotRule` reads it."""
+    on_size: OnSize = OnSize.REJECT
+    """What becomes of images whose size is not the model's."""
     shard_size: int = plan.SHARD_SIZE
     task_images: int = plan.SHARD_SIZE
     """About as many images make one task; decides no row."""

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, cast
 
 from dice_core.rows import SCHEMA_VERSION
+from dice_core.scale import OnSize
 from jobs import parquet, planlist, records, storage
 from jobs.errors import Refusal
 from jobs.lotrule import ARCHIVE
@@ -15,7 +16,7 @@ from jobs.plan import ArchiveRecord, archive_prefix, part_prefix
 from jobs.reader import Limits
 from jobs.roots import NO_ROOTS, Roots
 
-ROWS_VERSION = 2
+ROWS_VERSION = 3
 """Raised whenever the same image and the same model would give another row."""
 
 JOB = "_job.json"
@@ -76,7 +77,7 @@ def compacted_job(job: Mapping[str, Any], parts: str) -> dict[str, Any]:
 def deciding(
     model_hash: str, shard_size: int, limits: Limits, *, exhaustive: bool = False, **more: str | None
 ) -> dict[str, Any]:
-    """List all that decides the rows, apart from the sources; `more` may name `lot` and `labels`."""
+    """List all that decides the rows, apart from the sources; `more` may name `on_size`, `lot`, `labels`."""
     return {
         "schema_version": SCHEMA_VERSION,
         "rows_version": ROWS_VERSION,
@@ -84,7 +85,10 @@ def deciding(
         "shard_size": shard_size,
         "max_bytes": limits.max_bytes,
         "max_pixels": limits.max_pixels,
+        "max_members": limits.max_members,
+        "max_expansion": limits.max_expansion,
         "exhaustive": exhaustive,
+        "on_size": more.get("on_size", OnSize.REJECT.value),
         "lot": more.get("lot", ARCHIVE),
         "labels": more.get("labels"),
     }

@@ -12,7 +12,8 @@ from typing import Any
 
 from dice_core.member import Cut
 from jobs import parquet, storage
-from jobs.plan import ArchiveRecord, Kind
+from jobs.kinds import Kind
+from jobs.plan import ArchiveRecord
 
 FOLDER = "DICE_INSPECT_CACHE"
 """Environment variable that names the folder; empty, nothing is kept."""

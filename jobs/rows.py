@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from dice_core import scale
 from dice_core.decode import decode
 from dice_core.member import Member, folder_of
 from dice_core.rows import SCHEMA, Reason, Status, Verdict
+from dice_core.scale import OnSize
 from jobs import parquet
 from jobs.lotrule import BY_ARCHIVE, LotRule
 from jobs.maps import Maps
@@ -66,8 +68,10 @@ class Rows:
         exhaustive: bool = False,
         lots: LotRule = BY_ARCHIVE,
         find_label: FindLabel | None = None,
+        on_size: OnSize = OnSize.REJECT,
     ) -> None:
         self._scorer = scorer
+        self._on_size = on_size
         self._exhaustive = exhaustive
         self._maps = maps
         self._lots = lots
@@ -81,14 +85,15 @@ class Rows:
         # One batch after the other in the same memory: fresh memory costs a tenth to a quarter of decoding.
         self._images: Images = np.empty((batch_of(scorer.image_size), *scorer.image_size), np.uint8)
         self._indices: list[int] = []
+        self._shapes: list[tuple[int, int]] = []
         self._scored: list[Mapping[str, npt.NDArray[Any]]] = []
         self._tables: list[pa.Table] = []
 
     def add(self, member: Member, content: bytes | Reason) -> None:
         """Take one member: its bytes, or why it has none."""
-        image = content if isinstance(content, Reason) else decode(content, self._max_pixels)
+        image = content if isinstance(content, Reason) else decode(content, self._max_pixels, self._fits)
         height, width = (None, None) if isinstance(image, Reason) else image.shape
-        if not isinstance(image, Reason) and image.shape != self._scorer.image_size:
+        if not isinstance(image, Reason) and not self._fits(image.shape):
             image = Reason.WRONG_SIZE
         folder = folder_of(member.name)
         content_hash = None if isinstance(content, Reason) else parquet.digest(content)
@@ -111,8 +116,10 @@ class Rows:
         for name, value in row.items():
             self._listed[name].append(value)
         if not isinstance(image, Reason):
-            self._images[len(self._indices)] = image
+            size = self._scorer.image_size
+            self._images[len(self._indices)] = image if image.shape == size else scale.bring(image, size)
             self._indices.append(member.index)
+            self._shapes.append(image.shape)
             if len(self._indices) == len(self._images):
                 self._score()
 
@@ -127,18 +134,26 @@ class Rows:
         self.flush()
         return pa.concat_tables([SCHEMA.empty_table(), *self._tables]).combine_chunks()
 
+    def _fits(self, shape: tuple[int, int]) -> bool:
+        size = self._scorer.image_size
+        return shape == size or (self._on_size is OnSize.RESIZE and scale.has_aspect(shape, size))
+
     def _score(self) -> None:
         if not self._indices:
             return
         images = self._images[: len(self._indices)]
         scored = self._scorer.score(images)
         compared = self._scorer.compare(images) if self._exhaustive else {}
-        self._scored.append({**scored, **compared})
+        self._scored.append(self._as_photographed({**scored, **compared}))
         if self._maps is not None:
             called = np.flatnonzero(scored["verdict"] != Verdict.GOOD.value)
             for at, evidence in zip(called, self._scorer.maps(images[called]), strict=True):
                 self._maps.write(self._indices[at], images[at], evidence)
-        self._indices = []
+        self._indices, self._shapes = [], []
+
+    def _as_photographed(self, scored: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        factors = np.array(self._shapes) / self._scorer.image_size
+        return scored if (factors == 1).all() else scale.to_photographs(scored, *factors.T)
 
     def _close(self) -> pa.Table:
         ok = np.array([status == Status.OK for status in self._listed["status"]])

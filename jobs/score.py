@@ -103,6 +103,7 @@ def score(
             settings.shard_size,
             settings.limits,
             exhaustive=settings.exhaustive,
+            on_size=settings.on_size.value,
             lot=settings.lot,
             labels=labelling.hash,
         )
@@ -227,6 +228,7 @@ def _open_job(
         shard_size=settings.shard_size,
         maps=make_folder(settings.maps),
         exhaustive=settings.exhaustive,
+        on_size=settings.on_size,
         labels=labelling.write(out),
         lots=LotRule.parse(settings.lot),
         # Serially there is no worker to end but this very process.

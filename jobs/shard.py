@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from dice_core.member import Member
 from dice_core.rows import SCHEMA_VERSION, Reason
+from dice_core.scale import OnSize
 from dice_core.tally import Tally
 from jobs import parquet, storage
 from jobs.labels import LabelFile, held
@@ -73,6 +74,7 @@ class ShardSettings:
     """Where heat maps go; nowhere unless told."""
     exhaustive: bool = False
     """Whether every image is compared with every face."""
+    on_size: OnSize = OnSize.REJECT
     labels: LabelFile | None = None
     """Labels that go before those of folders."""
     lots: LotRule = BY_ARCHIVE
@@ -243,7 +245,7 @@ def _placed(shard: Shard, settings: ShardSettings) -> Iterator[_Place]:
 
 
 def _members(shard: Shard, settings: ShardSettings, place: _Place) -> Iterator[tuple[Member, bytes | Reason]]:
-    for member, content in members(shard, settings.limits.max_bytes):
+    for member, content in members(shard, settings.limits):
         place.member = member
         place.beat()
         yield member, content
@@ -256,6 +258,7 @@ def _rows(shard: Shard, settings: ShardSettings, scorer: ScorerLike | None) -> R
         settings.limits.max_pixels,
         None if settings.maps is None else Maps(settings.maps, shard.archive),
         exhaustive=settings.exhaustive,
+        on_size=settings.on_size,
         lots=settings.lots,
         find_label=_find_label(shard, settings),
     )

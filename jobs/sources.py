@@ -10,7 +10,8 @@ from jobs import events, folder, plan, planlist, storage
 from jobs.config import ScoreSettings
 from jobs.errors import Refusal
 from jobs.events import Listener, Streamed
-from jobs.plan import ArchiveRecord, Kind, archive_prefix
+from jobs.kinds import Kind
+from jobs.plan import ArchiveRecord, archive_prefix
 from jobs.plancache import WORTH_SECONDS, PlanCache, cache_folder
 from jobs.planlist import Planned
 from jobs.roots import Roots
@@ -75,13 +76,13 @@ def survey(
         if named.setdefault(name, path) != path:
             raise Refusal(f"{path}: would have the name of {named[name]}, {name}: leave one of them out")
         _check_folder(settings, path)
-    cache = PlanCache(cache_folder(), shard_size=settings.shard_size)
+    cache = PlanCache(cache_folder(), shard_size=settings.shard_size, max_members=settings.limits.max_members)
     with Surveying(len(settled), listener).following() as surveying:
 
         def look(path: str) -> ArchiveRecord:
             name = roots.name(path)
             planned = remembered.get(archive_prefix(name))
-            record = _remembered(path, name, planned) or _walk(path, settings.shard_size, cache, surveying)
+            record = _remembered(path, name, planned) or _walk(path, settings, cache, surveying)
             surveying.done()
             return replace(record, archive=name, mounted=None if name == path else path)
 
@@ -110,7 +111,7 @@ def _remembered(path: str, name: str, planned: Planned | None) -> ArchiveRecord 
     return None
 
 
-def _walk(path: str, shard_size: int, cache: PlanCache, surveying: Surveying) -> ArchiveRecord:
+def _walk(path: str, settings: ScoreSettings, cache: PlanCache, surveying: Surveying) -> ArchiveRecord:
     try:
         stamp = "" if storage.is_folder(path) else storage.stamp(path)
     except OSError:
@@ -118,7 +119,7 @@ def _walk(path: str, shard_size: int, cache: PlanCache, surveying: Surveying) ->
     if stamp and (kept := cache.get(path, stamp)):
         return kept
     began = time.monotonic()
-    record = plan.survey(path, shard_size, surveying.walked)
+    record = plan.survey(path, settings.shard_size, settings.limits.max_members, surveying.walked)
     if record.stamp and time.monotonic() - began >= WORTH_SECONDS and storage.stamp(path) == record.stamp:
         cache.put(record)
     return record

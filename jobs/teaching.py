@@ -194,9 +194,9 @@ class _Found:
 def _contents(sources: tuple[str, ...], found: _Found) -> Iterator[tuple[str, str, bytes]]:
     """Read every member of every source: where it is, its name, its bytes."""
     for archive in storage.expand(sources):
-        record = plan.survey(archive, plan.SHARD_SIZE)
+        record = plan.survey(archive, plan.SHARD_SIZE, found.limits.max_members)
         for shard in plan.shards([record]):
-            for member, content in members(shard, found.limits.max_bytes):
+            for member, content in members(shard, found.limits):
                 if not isinstance(content, Reason):
                     yield archive, member.name, content
                 elif content is not Reason.ARCHIVE_JUNK:

@@ -27,6 +27,7 @@ CONTRACT = {
     "fit": {
         *("sources", "--good", "--bad", "--anomaly-label", "--labels", "--model", "--size"),
         *("--threshold", "--prevalence", "--per-face"),
+        *("--max-bytes", "--max-pixels", "--max-members", "--max-expansion"),
     },
     "score": {
         "sources",
@@ -45,6 +46,8 @@ CONTRACT = {
         "--maps",
         "--log-json",
         "--exhaustive",
+        "--on-size",
+        *("--max-bytes", "--max-pixels", "--max-members", "--max-expansion"),
     },
     "evaluate": {
         *("out", "--score", "--threshold", "--prevalence", "--per-face", "--correct-lots", "--json"),
@@ -540,6 +543,10 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
         ("score {tmp}/text.npz --model {model} --out {tmp}/out", ["text.npz: neither tar", "name archives"]),
         ("fit {tmp}/text.npz --model {tmp}/m.npz", ["text.npz: neither tar", "name archives"]),
         ("score s3://bucket/a.tar --model {model} --out {tmp}/out", ["s3://bucket/a.tar", "name a local"]),
+        # Limits
+        ("score {lot} --model {model} --out {tmp}/out --max-pixels 0", ["--max-pixels 0", "from 1 up"]),
+        ("score {lot} --model {model} --out {tmp}/out --on-size stretch", ["--on-size", "'resize'"]),
+        ("fit {lot} --model {tmp}/m.npz --max-expansion -1", ["--max-expansion -1", "from 1 up"]),
         # Models
         ("score {lot} --model {tmp}/none.npz --out {tmp}/out", ["none.npz: No such file", "that fit wrote"]),
         ("score {lot} --model {tmp} --out {tmp}/out", ["Is a directory", "that fit wrote"]),
