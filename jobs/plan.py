@@ -92,6 +92,8 @@ class Shard:
         The files of a folder's slice; empty for archives.
     stamp, mounted
         As its record has them.
+    end
+        Byte at which the next shard's members begin, where they follow each other in it; None otherwise.
     """
 
     archive: str
@@ -104,6 +106,7 @@ class Shard:
     entries: tuple[Entry, ...] = ()
     stamp: str = ""
     mounted: str | None = None
+    end: int | None = None
 
     @property
     def path(self) -> str:
@@ -233,7 +236,9 @@ def shards(records: Iterable[ArchiveRecord], there: Collection[str] = frozenset(
     for record in records:
         prefix = part_prefix(record)
         stops = [*(cut.index for cut in record.cuts), record.members][1:]
-        for cut, stop in zip(record.cuts, stops, strict=True):
+        # In a zip, a cut is where its directory is read.
+        ends = [*(cut.offset if record.kind is Kind.TAR else None for cut in record.cuts), None][1:]
+        for cut, stop, end in zip(record.cuts, stops, ends, strict=True):
             if part_name(prefix, cut.index) not in there:
                 yield Shard(
                     record.archive,
@@ -246,6 +251,7 @@ def shards(records: Iterable[ArchiveRecord], there: Collection[str] = frozenset(
                     record.entries[cut.index : stop],
                     record.stamp,
                     record.mounted,
+                    end,
                 )
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from dice_core.member import Cut, Member, is_junk
 from dice_core.rows import Reason
 from dice_core.tar import read_tar, stream_tar
+from dice_core.window import PIECE
 from dice_core.zip import read_zip
 from jobs import storage
+from jobs.errors import SourceChangedError
 from jobs.plan import Kind, Shard
 
 
@@ -18,10 +20,6 @@ class Limits:
 
     max_bytes: int = 64 << 20
     max_pixels: int = 100_000_000
-
-
-class SourceChangedError(Exception):
-    """A source is no longer what was planned; its rows would mix two contents."""
 
 
 def members(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes | Reason]]:
@@ -45,7 +43,9 @@ def members(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes | Reas
 
 
 def _read_archive(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes | Reason]]:
-    with storage.open_read(shard.path) as stream:
+    # Headers and payloads are read from pieces that may reach beyond the last.
+    until = None if shard.end is None else shard.end + PIECE
+    with storage.open_read(shard.path, until) as stream:
         if shard.kind is Kind.TARGZ:
             with gzip.open(stream) as content:
                 yield from stream_tar(content, max_bytes)
@@ -55,21 +55,23 @@ def _read_archive(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes 
 
 
 def _read_folder(shard: Shard, max_bytes: int) -> Iterator[tuple[Member, bytes | Reason]]:
-    for index, entry in enumerate(shard.entries, shard.first):
+    reasons = [_unread(entry, max_bytes) for entry in shard.entries]
+    wanted = (entry for entry, reason in zip(shard.entries, reasons, strict=True) if reason is None)
+    contents = storage.read_entries(shard.path, wanted)
+    for index, (entry, reason) in enumerate(zip(shard.entries, reasons, strict=True), shard.first):
         member = Member(index, storage.printable(entry.name), 0, entry.size)
-        if is_junk(entry.name):
-            yield member, Reason.ARCHIVE_JUNK
-        elif not entry.regular:
-            yield member, Reason.NOT_A_FILE
-        elif entry.size > max_bytes:
-            yield member, Reason.TOO_LARGE
-        else:
-            content = storage.read(storage.join(shard.path, entry.name))
-            if storage.entry(shard.path, entry.name) != entry:
-                raise SourceChangedError(f"{entry.name} changed since the job was planned")
-            yield member, content
+        yield member, next(contents) if reason is None else reason
+    next(contents, None)  # past the last, it may tell that one is another by now
+
+
+def _unread(entry: storage.Entry, max_bytes: int) -> Reason | None:
+    if is_junk(entry.name):
+        return Reason.ARCHIVE_JUNK
+    if not entry.regular:
+        return Reason.NOT_A_FILE
+    return Reason.TOO_LARGE if entry.size > max_bytes else None
 
 
 def _check_unchanged(shard: Shard) -> None:
-    if storage.stamp(shard.path) != shard.stamp:
+    if not storage.is_unchanged(shard.path, shard.stamp):
         raise SourceChangedError(f"{shard.path} changed since the job was planned")
