@@ -94,7 +94,9 @@ def _matching(folder: str, names: list[str]) -> Iterator[tuple[str, Info]]:
         return
     if name == "**":
         yield from _matching(folder, rest or ["*"])
-    for own, told in _visible(folder):
+    for own, told in _children(folder):
+        if own.startswith(".") and not name.startswith("."):
+            continue  # as in a shell, a wildcard does not stand for a leading dot
         url = f"{folder}/{own}"
         if name == "**" and is_folder(told):
             yield from _matching(url, names)
@@ -102,8 +104,8 @@ def _matching(folder: str, names: list[str]) -> Iterator[tuple[str, Info]]:
             yield from [(url, told)] if not rest else _matching(url, rest) if is_folder(told) else []
 
 
-def _visible(folder: str) -> Iterator[tuple[str, Info]]:
-    """List what is directly below a prefix; as in a shell, no wildcard stands for a leading dot."""
+def _children(folder: str) -> Iterator[tuple[str, Info]]:
+    """List what is directly below a prefix."""
     try:
         listed = ask(folder, lambda store, path: store.ls(path, detail=True))
     except FileNotFoundError:
@@ -111,6 +113,5 @@ def _visible(folder: str) -> Iterator[tuple[str, Info]]:
     own = folder.partition("://")[2]
     for told in listed:
         path = told["name"].rstrip("/")
-        name = path.rsplit("/", 1)[-1]
-        if path != own and not name.startswith("."):
-            yield name, told
+        if path != own:
+            yield path.rsplit("/", 1)[-1], told

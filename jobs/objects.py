@@ -217,5 +217,6 @@ def _send(file: Any, store: Any, path: str) -> None:
         sent.close()
     except BaseException:
         sent.discard()
+        sent.closed = True  # or it would be sent when it is collected
         raise
     sent.commit()

@@ -16,7 +16,7 @@ from jobs.errors import Refusal, UnavailableError
 
 PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
     "s3": {
-        "config_kwargs": {"retries": {"mode": "standard", "max_attempts": 4}},
+        "config_kwargs": {"retries": {"mode": "standard", "total_max_attempts": 4}},
         "max_concurrency": 1,  # more would ask for the size before each object that is read
     },
     "gs": {},
