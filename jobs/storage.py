@@ -215,11 +215,11 @@ def open_append(url: str) -> BinaryIO:
 
     Raises
     ------
-    Refusal
+    ValueError
         Where it is in a store, which appends to nothing.
     """
     if is_remote(url):
-        raise Refusal(f"{url}: nothing is appended to in a store: name a local file")
+        raise ValueError(f"{url}: a store appends to nothing")
     return files.open_append(absolute(url))
 
 

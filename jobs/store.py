@@ -7,6 +7,7 @@ write too.
 import errno
 import logging
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -46,6 +47,8 @@ Answer = TypeVar("Answer")
 
 # It logs what it raises as well, with all it knows.
 logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
+# Which is no matter to who makes no bucket.
+warnings.filterwarnings("ignore", message="GCS project not set")
 
 
 def ask(url: str, question: Callable[[Any, str], Answer]) -> Answer:

@@ -126,6 +126,25 @@ def bucket(seaweed, reach_s3):
     return f"s3://{seaweed.bucket}/{next(_numbers)}"
 
 
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory):
+    """A running emulator of Google's store."""
+    with servers.running(servers.Gcs(tmp_path_factory.mktemp("gcs"))) as server:
+        yield server
+
+
+@pytest.fixture
+def gcs(emulator, monkeypatch):
+    """A new bucket of it, as a URL."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator.url)
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # it would ask Google itself
+    forget_stores()
+    name = f"bucket-{next(_numbers)}"
+    emulator.make_bucket(name)
+    yield f"gs://{name}"
+    forget_stores()
+
+
 _numbers = itertools.count()
 
 

@@ -1,5 +1,6 @@
 """Real servers on loopback: an S3 server, a proxy before it that fails at will, and an emulator of GCS."""
 
+import ctypes
 import json
 import os
 import shutil
@@ -58,6 +59,12 @@ def listens(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def _die_with_parent():
+    """Have a process ended with the one that started it, even where that is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 class Server:
     """A process that is ended with all it started, however the block ends."""
 
@@ -77,6 +84,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - it starts no thread and takes no lock
             )
 
     def kill(self):
@@ -201,6 +209,7 @@ class Proxy(Server):
             f"""
             {user}
             daemon off;
+            master_process off;
             pid {folder}/pid;
             error_log {folder}/error;
             events {{ worker_connections 512; }}
@@ -261,3 +270,11 @@ class Gcs(Server):
     def start(self):
         super().start()
         wait_until(lambda: answers(f"{self.url}/storage/v1/b"), self.process)
+
+    def make_bucket(self, name):
+        asked = urllib.request.Request(  # noqa: S310 - of loopback
+            f"{self.url}/storage/v1/b?project=tests",
+            json.dumps({"name": name}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        urllib.request.urlopen(asked, timeout=10).close()  # noqa: S310

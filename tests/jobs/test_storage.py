@@ -88,7 +88,7 @@ def test_an_object_lies_below_its_prefixes_and_in_no_local_folder(tmp_path):
 
 
 def test_nothing_is_appended_to_in_a_store():
-    with pytest.raises(Refusal, match="s3://bucket/log: nothing is appended"):
+    with pytest.raises(ValueError, match="s3://bucket/log: a store appends to nothing"):
         storage.open_append("s3://bucket/log")
 
 
