@@ -15,6 +15,7 @@ from tests.bench import (
     quality,
     read,
     resume,
+    s3,
     ssim,
     transfer,
 )
@@ -31,6 +32,7 @@ BENCHMARKS: Mapping[str, Callable[..., Report]] = {
     "quality": quality.run,
     "read": read.run,
     "resume": resume.run,
+    "s3": s3.run,
     "ssim": ssim.run,
     "transfer": transfer.run,
 }

@@ -531,7 +531,7 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
         ("fit {tmp}/none*.tar --model {tmp}/m.npz", ["none*.tar: matches nothing", "name an"]),
         ("score {tmp}/text.npz --model {model} --out {tmp}/out", ["text.npz: neither tar", "name archives"]),
         ("fit {tmp}/text.npz --model {tmp}/m.npz", ["text.npz: neither tar", "name archives"]),
-        ("score s3://bucket/a.tar --model {model} --out {tmp}/out", ["s3://bucket/a.tar", "name a local"]),
+        ("score https://host/a.tar --model {model} --out {tmp}/out", ["https://", "name a local"]),
         # Models
         ("score {lot} --model {tmp}/none.npz --out {tmp}/out", ["none.npz: No such file", "that fit wrote"]),
         ("score {lot} --model {tmp} --out {tmp}/out", ["Is a directory", "that fit wrote"]),
