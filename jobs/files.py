@@ -166,6 +166,11 @@ def list_entries(folder: str) -> list[Entry]:
     return sorted(entries)
 
 
+def entry(folder: str, name: str) -> Entry:
+    """Describe one file below a folder, as `list_entries` does."""
+    return _entry(name, Path(folder, name).stat)
+
+
 def _entry(name: str, status_of: Callable[..., os.stat_result]) -> Entry:
     try:
         status = status_of(follow_symlinks=True)
@@ -183,7 +188,7 @@ def read_entries(folder: str, entries: Iterable[Entry]) -> Iterator[bytes]:
     """Read files that were listed, in order; SourceChangedError where one is another by now."""
     for listed in entries:
         content = read(f"{folder}/{listed.name}")
-        if _entry(listed.name, Path(folder, listed.name).stat) != listed:
+        if entry(folder, listed.name) != listed:
             raise SourceChangedError(f"{listed.name} changed since the job was planned")
         yield content
 
@@ -204,8 +209,10 @@ def make_folder(path: str) -> None:
 
 
 @contextmanager
-def held(folder: str) -> Iterator[None]:
+def held(folder: str, *, shared: bool = False) -> Iterator[None]:
     """Hold a folder against every other process of this machine; it is let go however this one ends.
+
+    Where it is `shared`, others may share it, and none may hold it alone.
 
     Raises
     ------
@@ -217,7 +224,7 @@ def held(folder: str) -> Iterator[None]:
     try:
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:

@@ -121,10 +121,17 @@ def last_changed(folder: str, names: Iterable[str]) -> float | None:
 
 def list_entries(folder: str, prefix: str = "") -> list[Entry]:
     """List the objects below a prefix whose relative names begin with another, sorted by these names."""
-    return sorted(
-        Entry(name, told["size"], int(listing.modified(told) * 1e9), regular=True)
-        for name, told in listing.below(folder, prefix)
-    )
+    return sorted(_entry(name, told) for name, told in listing.below(folder, prefix))
+
+
+def entry(folder: str, name: str) -> Entry:
+    """Describe one object below a prefix, as `list_entries` does."""
+    url = f"{folder}/{name}"
+    return _entry(name, listing.found(url, listing.recent_info(url)))
+
+
+def _entry(name: str, told: Info) -> Entry:
+    return Entry(name, told["size"], int(listing.modified(told) * 1e9), regular=not listing.is_folder(told))
 
 
 def read_entries(folder: str, entries: Iterable[Entry]) -> Iterator[bytes]:

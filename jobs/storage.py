@@ -35,6 +35,7 @@ class _Place(Protocol):
     def list_sizes(self, folder: str) -> dict[str, int]: ...
     def last_changed(self, folder: str, names: Iterable[str]) -> float | None: ...
     def list_entries(self, folder: str) -> list[Entry]: ...
+    def entry(self, folder: str, name: str) -> Entry: ...
     def read(self, path: str, /) -> bytes: ...
     def read_entries(self, folder: str, entries: Iterable[Entry]) -> Iterator[bytes]: ...
     def open_read(self, path: str, until: int | None = None, /) -> BinaryIO: ...
@@ -188,6 +189,11 @@ def list_entries(folder: str) -> list[Entry]:
     return _of(folder).list_entries(absolute(folder))
 
 
+def entry(folder: str, name: str) -> Entry:
+    """Describe one file below a folder, as `list_entries` does."""
+    return _of(folder).entry(absolute(folder), name)
+
+
 def read_entries(folder: str, entries: Iterable[Entry]) -> Iterator[bytes]:
     """Read files that `list_entries` listed, in order.
 
@@ -234,17 +240,18 @@ def make_folder(url: str) -> None:
         files.make_folder(absolute(url))
 
 
-def held(folder: str) -> AbstractContextManager[None]:
+def held(folder: str, *, shared: bool = False) -> AbstractContextManager[None]:
     """Hold a folder against every other process of this machine; it is let go however this one ends.
 
-    A store has no such hold; there only the parts, of which each is written once, keep two from each other.
+    Where it is `shared`, others may share it, and none may hold it alone. A store has no such hold; there
+    only the parts, of which each is written once, keep two from each other.
 
     Raises
     ------
     BlockingIOError
         Where another process holds it.
     """
-    return nullcontext() if is_remote(folder) else files.held(absolute(folder))
+    return nullcontext() if is_remote(folder) else files.held(absolute(folder), shared=shared)
 
 
 def is_held(folder: str) -> bool:

@@ -120,6 +120,7 @@ def test_a_folder_lists_every_file_once(tmp_path):
         ("pipe", False),
     ]
     assert [entry.size for entry in listed[:4]] == [2, 1, 3, 3]
+    assert all(storage.entry(str(tmp_path), entry.name) == entry for entry in listed)
     files_alone = [entry for entry in listed if entry.regular]
     assert list(map(len, storage.read_entries(str(tmp_path), files_alone))) == [2, 1, 3, 3]
 
@@ -148,6 +149,14 @@ def test_a_folder_that_is_held_is_seen_to_be(tmp_path):
         with pytest.raises(BlockingIOError), storage.held(str(tmp_path)):
             pass
     assert not storage.is_held(str(tmp_path))
+
+
+def test_a_folder_that_is_shared_is_held_by_nobody_alone(tmp_path):
+    with storage.held(str(tmp_path), shared=True), storage.held(str(tmp_path), shared=True):
+        with pytest.raises(BlockingIOError), storage.held(str(tmp_path)):
+            pass
+    with storage.held(str(tmp_path)):
+        pass
 
 
 def test_who_only_looks_keeps_nobody_from_holding(tmp_path, monkeypatch):

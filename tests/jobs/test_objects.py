@@ -99,6 +99,7 @@ def test_a_folder_lists_what_is_directly_in_it_but_what_is_hidden(folder):
 
 def test_all_objects_below_a_folder_are_listed_in_the_order_of_their_names(folder):
     names = [(entry.name, entry.size) for entry in storage.list_entries(folder)]
+    assert storage.entry(folder, "below/c.tar") == storage.list_entries(folder)[3]
     assert names == [
         (".hidden.tar", 11),
         ("a.tar", 5),
