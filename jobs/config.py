@@ -92,10 +92,15 @@ class ScoreSettings:
                 raise Refusal(f"--{name.replace('_', '-')} {value}: give a number from 1 up")
         if not 0 < self.task_timeout < math.inf:
             raise Refusal(f"--task-timeout {self.task_timeout:g}: give a number of seconds above 0")
+        self._check_places()
+
+    def _check_places(self) -> None:
         for url in (*self.sources, self.model, self.out):
             storage.absolute(url)
         if self.log_json is not None:
             storage.absolute(self.log_json)
+            if storage.is_remote(self.log_json):
+                raise Refusal(f"--log-json {self.log_json}: a store appends to nothing: name a local file")
         if self.maps is not None and f"{storage.absolute(self.maps)}/".startswith(
             f"{storage.absolute(self.out)}/"
         ):

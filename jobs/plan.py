@@ -75,6 +75,8 @@ class Shard:
         The files of a folder's slice; empty for archives.
     stamp, mounted
         As its record has them.
+    end
+        Byte at which the next shard's members begin, where they follow each other in it; None otherwise.
     """
 
     archive: str
@@ -87,6 +89,7 @@ class Shard:
     entries: tuple[Entry, ...] = ()
     stamp: str = ""
     mounted: str | None = None
+    end: int | None = None
 
     @property
     def path(self) -> str:
@@ -226,7 +229,9 @@ def shards(records: Iterable[ArchiveRecord], there: Collection[str] = frozenset(
     for record in records:
         prefix = part_prefix(record)
         stops = [*(cut.index for cut in record.cuts), record.members][1:]
-        for cut, stop in zip(record.cuts, stops, strict=True):
+        # In a zip, a cut is where its directory is read.
+        ends = [*(cut.offset if record.kind is Kind.TAR else None for cut in record.cuts), None][1:]
+        for cut, stop, end in zip(record.cuts, stops, ends, strict=True):
             if part_name(prefix, cut.index) not in there:
                 yield Shard(
                     record.archive,
@@ -239,6 +244,7 @@ def shards(records: Iterable[ArchiveRecord], there: Collection[str] = frozenset(
                     record.entries[cut.index : stop],
                     record.stamp,
                     record.mounted,
+                    end,
                 )
 
 

@@ -9,9 +9,10 @@ from dice_core.gunzip import Gunzip
 from dice_core.member import Cut, Member, is_junk, read_up_to
 from dice_core.rows import Reason
 from dice_core.tar import read_tar, stream_tar
+from dice_core.window import PIECE
 from dice_core.zip import read_zip
 from jobs import storage
-from jobs.errors import Refusal
+from jobs.errors import Refusal, SourceChangedError
 from jobs.kinds import Kind
 from jobs.plan import Shard
 
@@ -43,10 +44,6 @@ class Limits:
                 raise Refusal(f"--{limit.name.replace('_', '-')} {value}: give a number from 1 up")
 
 
-class SourceChangedError(Exception):
-    """A source is no longer what was planned; its rows would mix two contents."""
-
-
 def members(shard: Shard, limits: Limits) -> Iterator[tuple[Member, bytes | Reason]]:
     """Read every member of a shard, in order: its bytes, or why it has none.
 
@@ -72,7 +69,9 @@ def members(shard: Shard, limits: Limits) -> Iterator[tuple[Member, bytes | Reas
 
 def _read_archive(shard: Shard, limits: Limits) -> Iterator[tuple[Member, bytes | Reason]]:
     start = Cut(shard.first, shard.offset)
-    with storage.open_read(shard.path) as stream:
+    # Headers and payloads are read from pieces that may reach beyond the last.
+    until = None if shard.end is None else shard.end + PIECE
+    with storage.open_read(shard.path, until) as stream:
         match shard.kind:
             case Kind.TARGZ:
                 yield from stream_tar(Gunzip(stream, limits.max_expansion), limits.max_bytes)
@@ -96,22 +95,24 @@ def _read_image(stream: BinaryIO, shard: Shard, max_bytes: int) -> tuple[Member,
 
 
 def _read_folder(shard: Shard, limits: Limits) -> Iterator[tuple[Member, bytes | Reason]]:
-    for index, entry in enumerate(shard.entries, shard.first):
+    reasons = [_unread(entry, limits.max_bytes) for entry in shard.entries]
+    wanted = (entry for entry, reason in zip(shard.entries, reasons, strict=True) if reason is None)
+    contents = storage.read_entries(shard.path, wanted)
+    for index, (entry, reason) in enumerate(zip(shard.entries, reasons, strict=True), shard.first):
         member = Member(index, storage.printable(entry.name), 0, entry.size)
-        if is_junk(entry.name):
-            yield member, Reason.ARCHIVE_JUNK
-        elif not entry.regular:
-            yield member, Reason.NOT_A_FILE
-        elif entry.size > limits.max_bytes:
-            yield member, Reason.TOO_LARGE
-        else:
-            content = storage.read(storage.join(shard.path, entry.name))
-            if storage.entry(shard.path, entry.name) != entry:
-                raise SourceChangedError(f"{entry.name} changed since the job was planned")
-            yield member, content
+        yield member, next(contents) if reason is None else reason
+    next(contents, None)  # past the last, it may tell that one is another by now
+
+
+def _unread(entry: storage.Entry, max_bytes: int) -> Reason | None:
+    if is_junk(entry.name):
+        return Reason.ARCHIVE_JUNK
+    if not entry.regular:
+        return Reason.NOT_A_FILE
+    return Reason.TOO_LARGE if entry.size > max_bytes else None
 
 
 def _check_unchanged(shard: Shard) -> None:
     """Look whether an archive was written to; the files of a folder are looked at one by one."""
-    if shard.kind is not Kind.FOLDER and storage.stamp(shard.path) != shard.stamp:
+    if shard.kind is not Kind.FOLDER and not storage.is_unchanged(shard.path, shard.stamp):
         raise SourceChangedError(f"{shard.path} changed since the job was planned")

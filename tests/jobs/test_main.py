@@ -542,7 +542,7 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
         ("fit {tmp}/none*.tar --model {tmp}/m.npz", ["none*.tar: matches nothing", "name an"]),
         ("score {tmp}/text.npz --model {model} --out {tmp}/out", ["text.npz: neither tar", "name archives"]),
         ("fit {tmp}/text.npz --model {tmp}/m.npz", ["text.npz: neither tar", "name archives"]),
-        ("score s3://bucket/a.tar --model {model} --out {tmp}/out", ["s3://bucket/a.tar", "name a local"]),
+        ("score https://host/a.tar --model {model} --out {tmp}/out", ["https://", "name a local"]),
         # Limits
         ("score {lot} --model {model} --out {tmp}/out --max-pixels 0", ["--max-pixels 0", "from 1 up"]),
         ("score {lot} --model {model} --out {tmp}/out --on-size stretch", ["--on-size", "'resize'"]),
