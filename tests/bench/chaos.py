@@ -16,7 +16,8 @@ from dice_core.tally import Tally
 from jobs import parts
 from jobs.cluster import open_cluster
 from jobs.execute import run as run_tasks
-from jobs.plan import Bundle, Kind, Shard
+from jobs.kinds import Kind
+from jobs.plan import Bundle, Shard
 from jobs.shard import Failure, PartReport
 from jobs.summary import Total
 from tests.bench.report import Report
