@@ -10,14 +10,14 @@ from dice_core.tally import Tally
 from jobs import eventlog, events, folder, lotlist, parts, plan, storage, summary
 from jobs.config import SERIAL, ScoreSettings, check_spec
 from jobs.coverage import cover
-from jobs.errors import ExitCode, Refusal, UnfinishedError
+from jobs.errors import ExitCode, Refusal, StoppedError, UnfinishedError
 from jobs.events import Done, Failed, Listener, Scored, Started, Stream
-from jobs.execute import StoppedError
 from jobs.labelling import Labelling
 from jobs.lotrule import LotRule
 from jobs.maps import make_folder
 from jobs.parquet import digest
 from jobs.plan import ArchiveRecord, Shard
+from jobs.resume import decide
 from jobs.rows import ScorerLike
 from jobs.shard import Failure, LoadScorer, PartReport, ShardSettings, load_scorer
 from jobs.snapshot import Snapshots
@@ -213,7 +213,7 @@ def _open_job(
     """Decide what this start does with its folder, and do it."""
     out = storage.absolute(settings.out)
     try:
-        start = folder.decide(
+        start = decide(
             out,
             folder.list_live(out),
             folder.read_job(out),
