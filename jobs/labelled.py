@@ -25,6 +25,9 @@ Small = npt.NDArray[np.int32]
 DUPLICATES_HELD = 8_000_000
 """Images whose contents are compared at once; the rows are read once for as many."""
 
+_LOOSE = 100
+"""Batches whose numbers are joined before more are read."""
+
 _SCORED = ds.field("status") == Status.OK.value
 
 
@@ -96,6 +99,7 @@ def read_labelled(rows: ds.Dataset, bank: Bank, corrected: Corrections = NONE) -
     archives: dict[str, int] = {}
     lots: dict[str, int] = {}
     pieces: list[dict[str, npt.NDArray[Any]]] = []
+    loose = 0
     has_label = pc.is_in(ds.field("label"), pa.array(labels)) | corrected.touches()
     for batch in map(corrected.apply, _batches(rows, columns, has_label)):
         label, hashes = _positions(batch["label"], labels), batch["content_hash"]
@@ -117,6 +121,13 @@ def read_labelled(rows: ds.Dataset, bank: Bank, corrected: Corrections = NONE) -
                 },
             }
         )
+
+        loose += 1
+        if loose == _LOOSE:
+            # The memory of many small arrays is not given back.
+            joined = pieces[-loose:]
+            pieces[-loose:] = [{name: np.concatenate([each[name] for each in joined]) for name in joined[0]}]
+            loose = 0
 
     def put(name: str, dtype: type) -> npt.NDArray[Any]:
         return np.concatenate([np.empty(0, dtype), *(piece.pop(name) for piece in pieces)])

@@ -143,3 +143,10 @@ def test_unknown_parts_rank_above_all(read):
         [row(high(1), label="ano", verdict="unknown_part", defect_score=0.1), row(high(2), defect_score=9.0)]
     )
     assert found.sweep("defect_score").auroc == 1.0
+
+
+def test_numbers_are_joined_on_the_way_in_their_order(read, monkeypatch):
+    monkeypatch.setattr(labelled, "_LOOSE", 2)
+    found = read([row(high(number), defect_score=float(number)) for number in range(17)])
+    assert found.scores["defect_score"].tolist() == list(range(17))
+    assert found.lots == ("x.tar",)
