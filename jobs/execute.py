@@ -5,6 +5,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures import Future as Rescued
@@ -104,7 +105,8 @@ def run(
     client
         Of a cluster; None runs the same graphs serially, in order, in this process.
     emit
-        Told of shards that are tried again, and from another thread of workers that are lost.
+        Told of each shard that is tried again, whether storage failed for it, a task that held others too,
+        or its worker was lost; and from another thread of workers that are lost.
     rescue
         Run in a thread of this process, for each shard of a task that lost its workers time and again.
 
@@ -119,25 +121,7 @@ def run(
     if client is None:
         yield from _serial(backlog, task, run_id)
         return
-    with _watching(client, emit):
-        yield from _Window(backlog, task, run_id, client, rescue).run()
-
-
-@contextmanager
-def _watching(client: Client, emit: Listener) -> Iterator[None]:
-    """Tell of workers that are lost while the block runs; the scheduler knows which were asked to go."""
-
-    def hear(event: tuple[float, Any]) -> None:
-        match event:
-            case (_, {"action": "remove-worker", "worker": worker, "expected": False}):
-                emit(WorkerLost(worker))
-
-    client.subscribe_topic(_ALL, hear)
-    try:
-        yield
-    finally:
-        if client.status == "running":
-            client.unsubscribe_topic(_ALL)
+    yield from _Window(backlog, task, run_id, client, rescue, emit).run()
 
 
 def _failed(backlog: Backlog, bundle: Bundle, error: BaseException) -> Iterator[Failure]:
@@ -169,7 +153,13 @@ class _Window:
     """Tasks in flight on a cluster: as many as keep it busy, however many there are to come."""
 
     def __init__(
-        self, backlog: Backlog, task: Task, run_id: str, client: Client, rescue: Task | None
+        self,
+        backlog: Backlog,
+        task: Task,
+        run_id: str,
+        client: Client,
+        rescue: Task | None,
+        emit: Listener,
     ) -> None:
         self._backlog = backlog
         self._task = task
@@ -177,12 +167,16 @@ class _Window:
         self._slices = count()
         self._client = client
         self._rescue = rescue
+        self._emit = emit
         self._rescuer = ThreadPoolExecutor(1, "rescue")
         self._capacity = _Capacity(client)
         self._flying: dict[Future[tuple[PartReport, ...]] | Rescued[tuple[PartReport, ...]], Bundle] = {}
         self._finished: SimpleQueue[Any] = SimpleQueue()
+        """Tasks that have ended, and the keys of those that have lost their worker, as lists."""
+        self._deaths: Counter[Any] = Counter()
 
     def run(self) -> Outcomes:
+        self._client.subscribe_topic(_ALL, self._hear)
         try:
             while True:
                 with self._lost():
@@ -192,11 +186,29 @@ class _Window:
                 finished = self._wait(_RECOUNT_SECONDS if wait is None else wait)
                 told = self._fetch(finished)
                 for future in finished:
+                    if isinstance(future, list):
+                        self._tell(future)
+                        continue
                     yield from self._settle(future, self._flying.pop(future), told.get(future))
         finally:
             self._rescuer.shutdown(wait=False, cancel_futures=True)
             if self._client.status == "running":
+                self._client.unsubscribe_topic(_ALL)
                 self._client.cancel([each for each in self._flying if isinstance(each, Future)], force=True)
+
+    def _hear(self, event: tuple[float, Any]) -> None:
+        """Hear of a worker that is lost; the scheduler knows which were asked to go."""
+        _, told = event
+        if told.get("action") == "remove-worker" and not told["expected"]:
+            self._emit(WorkerLost(told["worker"]))
+            self._finished.put([*told["processing-tasks"], *told["lost-computed-tasks"]])
+
+    def _tell(self, keys: list[str]) -> None:
+        """Tell of tasks whose worker was lost: the scheduler gives them to others."""
+        flying = {future.key: bundle for future, bundle in self._flying.items() if isinstance(future, Future)}
+        for key in flying.keys() & keys:
+            self._deaths[key] += 1
+            self._backlog.retried(flying[key], "its worker was lost")
 
     def _submit(self) -> float | None:
         """Fill the window, and tell in how many seconds at most to look again; None where nothing waits."""
@@ -247,6 +259,7 @@ class _Window:
     def _settle(
         self, future: Any, bundle: Bundle, reports: tuple[PartReport, ...] | None
     ) -> Iterator[PartReport | Failure]:
+        deaths = self._deaths.pop(getattr(future, "key", ""), 0)
         if future.cancelled() or self._client.status != "running":
             raise ClusterLostError("the scheduler is gone")
         try:
@@ -257,11 +270,15 @@ class _Window:
         if reports is None or (isinstance(future, Future) and future.status == "lost"):
             # Its worker died with the report: the part is there, and will be reported anew.
             self._backlog.put(bundle, time.monotonic())
+            if not deaths:  # or it was told when the worker went
+                self._backlog.retried(bundle, "its report was lost with its worker")
             return
         if error is None:
             self._backlog.succeeded(bundle)
             yield from reports
         elif isinstance(error, KilledWorker) and self._rescue is not None:
+            if deaths <= error.allowed_failures:  # the last of them is not heard of yet
+                self._backlog.retried(bundle, "its worker was lost")
             for shard in bundle.shards:
                 one = Bundle((shard,))
                 self._watch(self._rescuer.submit(self._rescue, one), one)

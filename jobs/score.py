@@ -61,6 +61,8 @@ class _Job:
     names: frozenset[str]
     """Of the files in the job folder as it starts."""
     labelling: Labelling
+    unsettled: list[str]
+    """Sources that are left alone, as they are printed."""
 
     @property
     def out(self) -> str:
@@ -154,7 +156,11 @@ def _score_alone(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
     if _nothing_to_do(job):
         storage.remove(storage.join(job.out, folder.PROGRESS))
         tally = Total.of(report.tally for report in parts.listed(job.out)).tally
-        return ScoreResult(_exit_code(settings, tally, failed=0), folder.read_summary(job.out))
+        told = folder.read_summary(job.out)
+        if told.get("unsettled") != job.unsettled:
+            told["unsettled"] = job.unsettled
+            folder.write_json(storage.join(job.out, folder.SUMMARY), told)
+        return ScoreResult(_exit_code(settings, tally, failed=0), told)
     for name in (folder.SUMMARY, folder.LOTS):
         storage.remove(storage.join(job.out, name))
     result = _run(job, stream)
@@ -166,6 +172,7 @@ def _score_alone(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
     told = {
         **result.told(),
         **state,
+        "unsettled": job.unsettled,
         **lotlist.write(job.out).alarms,
         "hashes": folder.hashes(job.out),
         "fingerprint": job.shard.fingerprint,
@@ -235,7 +242,8 @@ def _open_job(
         task_timeout=None if check_spec(settings.cluster) == SERIAL else settings.task_timeout,
         load_scorer=load,
     )
-    return _Job(settings, shard, surveyed.records, names, labelling)
+    unsettled = [*map(storage.printable, surveyed.unsettled)]
+    return _Job(settings, shard, surveyed.records, names, labelling, unsettled)
 
 
 def _nothing_to_do(job: _Job) -> bool:

@@ -1,4 +1,5 @@
 import time
+from functools import partial
 from uuid import uuid4
 
 import dask
@@ -9,6 +10,7 @@ from distributed import Client
 
 from jobs import backlog, breaker, execute
 from jobs.cluster import open_cluster
+from jobs.events import Retried, WorkerLost
 from jobs.execute import ClusterLostError, StorageDownError, graph, prepare, run
 from jobs.plan import Bundle, Kind, Shard
 from jobs.shard import Failure, ShardError, StorageError
@@ -169,6 +171,7 @@ def impatient(monkeypatch):
     """What waits does so for no time worth the name."""
     monkeypatch.setattr(backlog, "DELAYS", (0.01, 0.02, 0.03))
     monkeypatch.setattr(breaker, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(breaker, "LONGEST_WAIT", 0.04)
     monkeypatch.setattr(breaker, "PATIENCE", 0.5)
 
 
@@ -212,7 +215,8 @@ def test_a_full_disk_stops_it_at_once(engine, tmp_path):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_storage_that_comes_back_costs_no_shard(engine, tmp_path):
+def test_storage_that_comes_back_costs_no_shard(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(breaker, "PATIENCE", 60.0)
     task = Down(tmp_path, mended=12)
     outcomes = list(run(map(bundle, range(100, 109)), task, engine))
     assert sorted(map(number, outcomes)) == [str(index) for index in range(100, 109)]
@@ -228,12 +232,46 @@ def test_the_shards_of_a_task_that_kills_its_workers_are_rescued_one_by_one():
             raise ShardError("past rescue")
         return tuple(map(report, bundle.shards))
 
+    told = []
     with open_cluster("local", 1) as client:
         given = [bundle(1), bundle(7, 2), bundle(17), bundle(3)]
-        outcomes = list(run(given, score_unless_it_kills, client, rescue=rescue))
+        outcomes = list(run(given, score_unless_it_kills, client, told.append, rescue))
     assert sorted(map(number, outcomes)) == ["1", "17", "2", "3", "7"]
     assert [each.error for each in outcomes if isinstance(each, Failure)] == ["past rescue"]
     assert {shard.archive for shard in rescued} >= {"/7.tar", "/2.tar", "/17.tar"}
+    # Of the two tries that a cluster of its own allows, and of the rescue: whatever was heard of first.
+    deadly = [event.attempt for event in told if isinstance(event, Retried) and event.archive == "/17.tar"]
+    assert deadly == [2, 3]
+    assert len({event.worker for event in told if isinstance(event, WorkerLost)}) >= 2
+
+
+class Unreachable:
+    """A task whose worker went with its report."""
+
+    key = "unreachable"
+
+    def cancelled(self):
+        return False
+
+    def exception(self):
+        raise TimeoutError
+
+
+def test_a_report_that_was_lost_with_its_worker_is_made_again_and_told_once(client):
+    told = []
+    window_of = partial(
+        execute._Window, task=work, run_id="run", client=client, rescue=None, emit=told.append
+    )
+    for deaths in (0, 1):
+        todo = backlog.Backlog([], told.append)
+        window = window_of(todo)
+        if deaths:
+            window._deaths["unreachable"] += 1
+            todo.retried(bundle(1), "its worker was lost")
+        assert list(window._settle(Unreachable(), bundle(1), None)) == []
+        assert todo.take(2, time.monotonic()) == [bundle(1)]
+        assert len(told) == deaths + 1
+    assert [event.error for event in told] == ["its report was lost with its worker", "its worker was lost"]
 
 
 def test_a_cluster_without_workers_is_given_up_after_a_while(monkeypatch):

@@ -201,7 +201,9 @@ def test_a_lost_worker_costs_no_row_and_is_told(lot, model, out, serial_rows, mo
     assert samples.rows(out).equals(serial_rows)
     (lost,) = heard.of(WorkerLost)
     assert lost.worker.startswith("tcp://127.0.0.1:")
-    assert result.summary["workers_lost"] == 1
+    retried = heard.of(Retried)
+    assert {(event.error, event.attempt) for event in retried} == {("its worker was lost", 2)}
+    assert (result.summary["workers_lost"], result.summary["retries"]) == (1, len(retried))
 
 
 # Starting again
