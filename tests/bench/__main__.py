@@ -16,6 +16,7 @@ from tests.bench import (
     quality,
     read,
     resume,
+    sql,
     ssim,
     transfer,
 )
@@ -30,6 +31,7 @@ BENCHMARKS: Mapping[str, Callable[..., Report]] = {
     "ncc": ncc.run,
     "pipeline": pipeline.run,
     "quality": quality.run,
+    "query": sql.run,
     "read": read.run,
     "report": html.run,
     "resume": resume.run,
