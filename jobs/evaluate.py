@@ -16,6 +16,7 @@ from dice_core.policy import Policy
 from dice_core.rows import SCHEMA, SCORE_DIRECTIONS, Status
 from dice_core.threshold import Confusion, Truth
 from jobs import corrections, decisions, faces, folder, parquet, planlist, storage
+from jobs.arrowfiles import files_of
 from jobs.coverage import cover
 from jobs.errors import Refusal
 from jobs.expected import check, foresee
@@ -167,7 +168,7 @@ def open_rows(out: str, names: Iterable[str] | None = None) -> ds.Dataset:
         raise Refusal(f"{out}: {error}: the same score command writes it anew") from error
     if not files:
         return ds.dataset(SCHEMA.empty_table())
-    return ds.dataset(files, schema=SCHEMA, format="parquet")
+    return ds.dataset(files, schema=SCHEMA, format="parquet", filesystem=files_of(out))
 
 
 def _count(rows: ds.Dataset) -> dict[str, int]:

@@ -13,8 +13,8 @@ from dice_core.rows import Reason
 from dice_core.zip import walk_zip
 from jobs import folder, planlist, storage
 from jobs.errors import Refusal
+from jobs.kinds import Kind
 from jobs.parquet import digest
-from jobs.plan import Kind
 from jobs.planlist import Planned
 from jobs.reader import Limits
 from jobs.roots import Roots
