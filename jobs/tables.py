@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
+from dice_core.bank import Bank
 from dice_core.rows import SCHEMA
 from jobs import corrections, decisions, folder, lotlist, parquet, storage
 from jobs.errors import Refusal
@@ -51,7 +52,7 @@ def register(connection: duckdb.DuckDBPyConnection, jobs: Sequence[str], *, verd
     for number, job in enumerate(jobs):
         _register(connection, job, number)
         if verdicts:
-            connection.execute(_verdicts(job, number))
+            _register_verdicts(connection, job, number)
     for table in TABLES if verdicts else ("scores", "parts"):
         selects = (
             f"SELECT {f'{_quoted(job)} AS job, ' if len(jobs) > 1 else ''}* FROM {table}_{number}"  # noqa: S608
@@ -66,14 +67,6 @@ def _register(connection: duckdb.DuckDBPyConnection, job: str, number: int) -> N
     lots = lotlist.read(job)
     # Functions rather than joins: what is not asked for is not looked up.
     _look_up(connection, f"lot_shift_{number}", lots["lot"], lots[lotlist.SHIFT], "DOUBLE")
-    corrected = corrections.read(job)
-    _look_up(
-        connection,
-        f"correction_{number}",
-        corrected.table["content_hash"],
-        corrected.table["label"],
-        "VARCHAR",
-    )
     connection.execute(
         f"CREATE VIEW scores_{number} AS SELECT *, lot_shift_{number}(lot) AS lot_shift FROM rows_{number}"  # noqa: S608
     )
@@ -102,9 +95,16 @@ def _look_up(
     )
 
 
-def _verdicts(job: str, number: int) -> str:
-    """Give the view of what counts now: corrected labels first, then the thresholds in force."""
+def _register_verdicts(connection: duckdb.DuckDBPyConnection, job: str, number: int) -> None:
+    """Make the view of what counts now: corrected labels first, then the thresholds in force."""
     bank = read_model(job)
+    corrected = corrections.read(job, bank)
+    keys, labels = corrected.table["content_hash"], corrected.table["label"]
+    _look_up(connection, f"correction_{number}", keys, labels, "VARCHAR")
+    connection.execute(_verdicts(job, number, bank, some=bool(len(corrected))))
+
+
+def _verdicts(job: str, number: int, bank: Bank, *, some: bool) -> str:
     limits, decision = decisions.limits_in_force(job, bank), decisions.read(job)
     cases = " ".join(
         f"WHEN {_quoted(face.name)} THEN {float(limit)!r}"
@@ -113,7 +113,6 @@ def _verdicts(job: str, number: int) -> str:
     # What is the same for all is not looked up for each.
     one = len(set(limits.faces.tolist())) == 1
     threshold = repr(float(limits.faces[0])) if one else f"CASE face {cases} END"
-    some = len(corrections.read(job))
     corrected = f"correction_{number}(content_hash)" if some else "CAST(NULL AS VARCHAR)"
     bad = ", ".join(map(_quoted, bank.anomaly_labels)) or "NULL"
     by = "model" if decision is None else "decision"
