@@ -267,7 +267,11 @@ def _remove_replaced(out: str) -> None:
 
 
 def _clear(out: str) -> None:
-    """Remove the job's own files. The job file stays until it is replaced: it tells whose the others are."""
+    """Remove the job's own files. The job file stays until it is replaced: it tells whose the others are.
+
+    Reviews and decisions stay, as no program can make them again. Reviews tell of images, whoever scores
+    them; a decision names its model, and counts for no other.
+    """
     for name in (*_LISTS, *filter(is_part, storage.list_names(out)), MODEL):
         storage.remove(storage.join(out, name))
     sweep(out)

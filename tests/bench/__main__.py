@@ -20,6 +20,7 @@ from tests.bench import (
     resume,
     s3,
     split,
+    sql,
     ssim,
     transfer,
 )
@@ -36,6 +37,7 @@ BENCHMARKS: Mapping[str, Callable[..., Report]] = {
     "pipeline": pipeline.run,
     "plan": plan.run,
     "quality": quality.run,
+    "query": sql.run,
     "read": read.run,
     "report": html.run,
     "resume": resume.run,

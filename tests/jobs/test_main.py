@@ -61,7 +61,7 @@ CONTRACT = {
     "status": {"out", "--json"},
     "verify": {"out"},
     "compact": {"job", "--out"},
-    "query": {"out", "sql", "--format"},
+    "query": {"job", "sql", "--format"},
 }
 EVALUATION = {
     *(
