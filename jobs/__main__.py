@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from jobs import commands_job, commands_model, commands_rows
+from jobs import commands_cluster, commands_job, commands_model, commands_rows
 from jobs.commands import Finish, say
 from jobs.errors import ExitCode, Refusal, UnfinishedError
 
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(commands_cluster.cluster, name="cluster")
 
 # Newer releases bring their own copy of click, whose errors are not click's; the base is found through one.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]

@@ -8,6 +8,7 @@ import typer
 
 from jobs import show, show_status
 from jobs.commands import Finish, Job, finish, say
+from jobs.commands_cluster import Insecure
 from jobs.compact import compact as run_compact
 from jobs.config import TASK_TIMEOUT, ScoreSettings
 from jobs.errors import ExitCode
@@ -30,10 +31,16 @@ def score(
     cluster: Annotated[
         str | None,
         typer.Option(
-            metavar="SPEC", help="local, or the tcp:// address of a Dask scheduler.  [default: local]"
+            metavar="SPEC",
+            help="local[:N], a scheduler's tcp:// or tls:// address or its scheduler.json, or a YAML file "
+            "that names a cluster manager.  [default: local]",
         ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Local workers.  [default: one per core]")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Workers: local, to wait for, or to ask a manager for.  [default: one per core]"),
+    ] = None,
+    insecure: Insecure = False,  # noqa: FBT002 - a flag
     max_rejects: Annotated[
         str, typer.Option(metavar="N|P%", help="Images that may be rejected before the exit code is 3.")
     ] = "1%",
@@ -89,6 +96,7 @@ def score(
         out=out,
         cluster=cluster,
         workers=workers,
+        insecure=insecure,
         max_rejects=max_rejects,
         task_timeout=task_timeout,
         overwrite=overwrite,

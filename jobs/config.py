@@ -8,28 +8,10 @@ from jobs.errors import Refusal
 from jobs.reader import Limits
 from jobs.roots import Roots
 from jobs.settle import parse_duration
+from jobs.spec import check_number, parse
 from jobs.summary import RejectLimit
 
-SERIAL = "serial"
-LOCAL = "local"
-
 TASK_TIMEOUT = 300.0
-
-_REMOTE = ("tcp://", "tls://")
-
-
-def check_spec(spec: str | None) -> str:
-    """Give the cluster that is meant.
-
-    Raises
-    ------
-    Refusal
-        Where it is none of those that are known.
-    """
-    chosen = spec or LOCAL
-    if chosen in (SERIAL, LOCAL) or chosen.startswith(_REMOTE):
-        return chosen
-    raise Refusal(f"--cluster {chosen}: not known: give {LOCAL}, {SERIAL} or a scheduler's tcp://host:port")
 
 
 @dataclass(frozen=True)
@@ -47,6 +29,8 @@ class ScoreSettings:
     out: str
     cluster: str | None = None
     workers: int | None = None
+    insecure: bool = False
+    """Whether a cluster that is started beyond this machine may send everything in the clear."""
     max_rejects: str = "1%"
     overwrite: bool = False
     replace_changed: bool = False
@@ -71,7 +55,7 @@ class ScoreSettings:
     def __post_init__(self) -> None:
         if not self.sources:
             raise Refusal("no source: name archives or folders of images")
-        check_spec(self.cluster)
+        check_number(parse(self.cluster), self.workers)
         RejectLimit.parse(self.max_rejects)
         Roots.parse(self.source_roots)
         if self.settle is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dice_core.tally import Tally
 from jobs import eventlog, events, folder, lotlist, parts, plan, storage, summary
-from jobs.config import SERIAL, ScoreSettings, check_spec
+from jobs.config import ScoreSettings
 from jobs.coverage import cover
 from jobs.errors import ExitCode, Refusal, UnfinishedError
 from jobs.events import Done, Failed, Listener, Scored, Started, Stream
@@ -18,6 +18,7 @@ from jobs.plan import ArchiveRecord, Shard
 from jobs.shard import Failure, LoadScorer, PartReport, ShardSettings, load_scorer
 from jobs.snapshot import Snapshots
 from jobs.sources import Surveyed, survey
+from jobs.spec import Kind, parse
 from jobs.summary import Outcome, RejectLimit, Total
 from jobs.workers import open_workers
 
@@ -222,7 +223,7 @@ def _open_job(
         maps=_make_maps_folder(settings.maps),
         exhaustive=settings.exhaustive,
         # Serially there is no worker to end but this very process.
-        task_timeout=None if check_spec(settings.cluster) == SERIAL else settings.task_timeout,
+        task_timeout=None if parse(settings.cluster).kind is Kind.SERIAL else settings.task_timeout,
         load_scorer=load,
     )
     return _Job(settings, shard, surveyed.records, names)
@@ -274,7 +275,10 @@ def _run(job: _Job, stream: Stream) -> Outcome:
 def _score_pending(job: _Job, emit: Stream, commit: Callable[[PartReport], None]) -> None:
     bundles = plan.bundles(job.pending(), job.settings.task_images)
     sees = (storage.join(job.out, folder.JOB), job.records[0].path)
-    with open_workers(job.settings.cluster, job.settings.workers, job.shard, sees) as workers:
+    settings = job.settings
+    with open_workers(
+        settings.cluster, settings.workers, job.shard, sees, insecure=settings.insecure
+    ) as workers:
         emit(Started(workers.compile_seconds))
         began = time.monotonic()
         try:

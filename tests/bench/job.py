@@ -16,11 +16,11 @@ import psutil
 
 from dice_core.die import FACES
 from jobs import folder, kernels, parts, plan
-from jobs.cluster import WORKER_ENVIRONMENT
 from jobs.config import ScoreSettings
 from jobs.errors import ExitCode
 from jobs.events import Event, Listener, Scored, Started, ignore
 from jobs.fit import FitSettings, fit
+from jobs.managers import WORKER_ENVIRONMENT
 from jobs.parquet import digest
 from jobs.reader import Limits
 from jobs.rows import ScorerLike

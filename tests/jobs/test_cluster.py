@@ -5,9 +5,10 @@ import dask
 import pytest
 import samples
 
-from jobs import cluster
-from jobs.cluster import WORKER_ENVIRONMENT, open_cluster
+from jobs.cluster import open_cluster
 from jobs.errors import Refusal
+from jobs.fitness import check_workers
+from jobs.managers import WORKER_ENVIRONMENT
 
 
 def test_serial_needs_no_cluster():
@@ -101,4 +102,4 @@ def test_leaves_a_cluster_that_was_there_running(scheduler):
     with samples.worker(scheduler):
         for _ in range(2):
             with open_cluster(scheduler) as client:
-                assert cluster.check_workers(client) is None
+                assert check_workers(client) is None

@@ -1,0 +1,27 @@
+"""What is known of a cluster, as text for a person."""
+
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from jobs import memory
+from jobs.check import Checked
+from jobs.text import plain
+
+
+def checked(workers: Iterable[Checked]) -> RenderableType:
+    """Tell what each worker is, reads and writes."""
+    lines: list[str] = []
+    for worker in workers:
+        held = memory.told(worker.memory) if worker.memory else "not limited"
+        lines += [
+            f"worker {worker.worker} on {worker.host}: Python {worker.python}",
+            f"  threads {worker.threads}, memory {held}",
+            f"  {', '.join(f'{package} {version}' for package, version in worker.versions.items())}",
+            f"  {' '.join(f'{name}={value}' for name, value in worker.environment.items())}",
+            *(f"  reads {path}" for path in worker.reads),
+        ]
+        if worker.writes is not None:
+            lines.append(f"  writes {worker.writes}")
+    return Group(*(Text(plain(line)) for line in lines))
