@@ -17,6 +17,7 @@ COMMANDS = (
     commands_model.synth,
     commands_model.fit,
     commands_job.score,
+    commands_job.merge,
     commands_rows.evaluate,
     commands_job.status,
     commands_job.verify,

@@ -6,14 +6,16 @@ from typing import Annotated
 
 import typer
 
-from jobs import show, show_status
+from jobs import show, show_cluster, show_status
 from jobs.commands import Finish, Job, finish, say
 from jobs.commands_cluster import Insecure
 from jobs.compact import compact as run_compact
 from jobs.config import TASK_TIMEOUT, ScoreSettings
 from jobs.errors import ExitCode
 from jobs.evaluate import evaluate as run_evaluate
+from jobs.merge import merge as run_merge
 from jobs.progress import counting, make_listener
+from jobs.score import ScoreResult
 from jobs.score import score as run_score
 from jobs.status import status as run_status
 from jobs.text import plain
@@ -68,6 +70,19 @@ def score(
         list[str] | None,
         typer.Option(metavar="PREFIX=NAME", help="Name what lies below a folder NAME/..., wherever that is."),
     ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Score this share alone, such as 2/3; merge ends the job when all are done."
+        ),
+    ] = None,
+    deadline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Submit no more when so much time has passed, such as 55m, and exit with 75.",
+        ),
+    ] = None,
     maps: Annotated[
         str | None,
         typer.Option(
@@ -103,6 +118,8 @@ def score(
         replace_changed=replace_changed,
         settle=settle,
         source_roots=tuple(source_root or ()),
+        part=part,
+        deadline=deadline,
         maps=maps,
         log_json=log_json,
         exhaustive=exhaustive,
@@ -110,6 +127,10 @@ def score(
     result = run_score(settings, evaluate=run_evaluate, listener=make_listener())
     if result.exit_code is ExitCode.INTERRUPTED:
         say("interrupted: what is committed stays; the same command goes on")
+    elif result.exit_code is ExitCode.DEADLINE:
+        say(f"--deadline {deadline}: what is committed stays; the same command goes on")
+    elif part is not None:
+        show.write(show_cluster.shared(result, out))
     else:
         show.write(show.scored(result, out))
     finish(result.exit_code)
@@ -135,6 +156,18 @@ def verify(out: Job) -> None:
     if discrepancies:
         raise Finish(1)
     typer.echo("all parts, rows and the summary agree")
+
+
+def merge(
+    out: Annotated[str, typer.Argument(metavar="DIR", help="A job folder that all parts of a job wrote to.")],
+    max_rejects: Annotated[
+        str, typer.Option(metavar="N|P%", help="Images that may be rejected before the exit code is 3.")
+    ] = "1%",
+) -> None:
+    """End a job that was scored by parts: lists, thresholds and F1; refused where a part is missing."""
+    code, told = run_merge(out, evaluate=run_evaluate, max_rejects=max_rejects)
+    show.write(show.scored(ScoreResult(code, told), out))
+    finish(code)
 
 
 def compact(

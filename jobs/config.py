@@ -8,6 +8,7 @@ from jobs.errors import Refusal
 from jobs.reader import Limits
 from jobs.roots import Roots
 from jobs.settle import parse_duration
+from jobs.share import Share
 from jobs.spec import check_number, parse
 from jobs.summary import RejectLimit
 
@@ -39,6 +40,10 @@ class ScoreSettings:
     """How long a source must not have been written to; any is taken unless told."""
     source_roots: tuple[str, ...] = ()
     """``PREFIX=NAME`` each: what lies below a folder has names that do not depend on where that is."""
+    part: str | None = None
+    """``i/n``: the share of the shards that this start scores; `merge` ends the job."""
+    deadline: str | None = None
+    """How long after its start it submits no more; decides no row."""
     maps: str | None = None
     """Folder for the heat maps of images that are not found good; decides no row."""
     log_json: str | None = None
@@ -58,8 +63,10 @@ class ScoreSettings:
         check_number(parse(self.cluster), self.workers)
         RejectLimit.parse(self.max_rejects)
         Roots.parse(self.source_roots)
-        if self.settle is not None:
-            parse_duration(self.settle)
+        for option, text in (("--settle", self.settle), ("--deadline", self.deadline)):
+            if text is not None:
+                parse_duration(text, option)
+        self._check_part()
         for name in ("workers", "shard_size", "task_images"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -70,9 +77,16 @@ class ScoreSettings:
             storage.absolute(url)
         if self.log_json is not None:
             storage.absolute(self.log_json)
+        self._check_folders()
+
+    def _check_folders(self) -> None:
         if self.maps is not None and f"{storage.absolute(self.maps)}/".startswith(
             f"{storage.absolute(self.out)}/"
         ):
             raise Refusal(f"--maps {self.maps}: lies in the job folder: name one outside it")
         if storage.printable(self.out) != self.out:
             raise Refusal(f"--out {storage.printable(self.out)}: its name is not UTF-8: name another folder")
+
+    def _check_part(self) -> None:
+        if self.part is not None and Share.parse(self.part) and self.overwrite:
+            raise Refusal("--overwrite: would clear the other parts' rows: give --part a new folder")

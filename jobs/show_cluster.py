@@ -7,6 +7,7 @@ from rich.text import Text
 
 from jobs import memory
 from jobs.check import Checked
+from jobs.score import ScoreResult
 from jobs.text import plain
 
 
@@ -24,4 +25,16 @@ def checked(workers: Iterable[Checked]) -> RenderableType:
         ]
         if worker.writes is not None:
             lines.append(f"  writes {worker.writes}")
+    return Group(*(Text(plain(line)) for line in lines))
+
+
+def shared(result: ScoreResult, out: str) -> RenderableType:
+    """Tell how the scoring of one share of a job ended."""
+    told = result.summary
+    lines = [f"part {told['part']}: nothing new to score"]
+    if result.scored:
+        rate = f"{told['images_per_second']:,.0f} images/s"
+        lines = [f"part {told['part']}: {result.scored:,} rows in {told['seconds']:.1f} s, {rate}"]
+    lines += [f"failed: {failure['error']}" for failure in told["failures"]]
+    lines.append(f"when all parts are done: dice-inspect merge {out}")
     return Group(*(Text(plain(line)) for line in lines))

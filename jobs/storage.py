@@ -241,8 +241,10 @@ def make_folder(url: str) -> None:
 
 
 @contextmanager
-def held(folder: str) -> Iterator[None]:
+def held(folder: str, *, shared: bool = False) -> Iterator[None]:
     """Hold a folder against every other process of this machine; it is let go however this one ends.
+
+    Where it is `shared`, others may share it, and none may hold it alone.
 
     Raises
     ------
@@ -254,7 +256,7 @@ def held(folder: str) -> Iterator[None]:
     try:
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:

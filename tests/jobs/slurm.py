@@ -138,7 +138,7 @@ def running(folder):
         stack.enter_context(
             _daemon(_program("munged"), "--foreground", "--force", *munge, f"--seed-file={folder}/munge.seed")
         )
-        slurm.wait_for(lambda: (folder / "munge.socket").exists())
+        slurm.wait_for((folder / "munge.socket").exists)
         stack.enter_context(_daemon(_program("slurmctld"), "-D", "-f", str(folder / "slurm.conf")))
         stack.enter_context(_daemon(_program("slurmd"), "-D", "-f", str(folder / "slurm.conf")))
         stack.callback(_cancel, slurm)
