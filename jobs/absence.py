@@ -1,5 +1,6 @@
 """Why no worker came: where the scheduler listens, what the queue says, what a worker wrote last."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,9 @@ def _queue(manager: Manager, jobs: list[str]) -> str:
 
 def _log(spec: ClusterSpec, jobs: list[str]) -> str:
     folder = Path(str(spec.arguments.get("log_directory", ".")))
-    found = [path for job in jobs for path in sorted(folder.glob(f"*{job}*")) if path.stat().st_size]
+    logs = [re.compile(rf"[^.].*[-._oe]{re.escape(job)}(\.out|\.err|\.log)?") for job in jobs]
+    listed = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = [path for path in listed if any(log.fullmatch(path.name) for log in logs) and path.stat().st_size]
     if not found:
         return f"nothing in {folder.absolute()}"
     last = found[-1].read_text(errors="replace").strip().splitlines()[-1:]

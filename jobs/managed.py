@@ -100,8 +100,19 @@ def _started(spec: ClusterSpec, number: int, level: int, *, insecure: bool) -> I
             cluster = make(**arguments)
         except (TypeError, ValueError, ImportError, RuntimeError, OSError) as error:
             raise Refusal(f"--cluster {spec.text}: {manager.name}: {_said(error)}") from error
-        with cluster:
-            yield cluster
+        try:
+            with cluster:
+                yield cluster
+        finally:
+            _remove_keys(cluster)
+
+
+def _remove_keys(cluster: Any) -> None:
+    """Remove what workers were given to prove themselves with; Dask would when it forgets the cluster."""
+    for name in ("ca_file", "cert", "key"):
+        file = getattr(cluster, f"_job_{name}", None)
+        if file is not None:
+            file.close()
 
 
 def _queue_arguments(spec: ClusterSpec, level: int, *, insecure: bool) -> dict[str, Any]:
