@@ -23,6 +23,7 @@ COMMANDS = (
     commands_job.verify,
     commands_rows.query,
     commands_job.compact,
+    commands_cluster.estimate,
 )
 """In the order that help lists them."""
 

@@ -1,5 +1,7 @@
 """The commands about where a job may run."""
 
+import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -7,6 +9,8 @@ import typer
 from jobs import show_cluster
 from jobs.check import check as run_check
 from jobs.cluster import job_script
+from jobs.estimate import estimate as run_estimate
+from jobs.evaluate import evaluate as run_evaluate
 from jobs.show import write
 
 Insecure = Annotated[
@@ -42,3 +46,22 @@ def check(
         typer.echo(job_script(spec, insecure=insecure))
         return
     write(show_cluster.checked(run_check(spec, sources or (), out, insecure=insecure)))
+
+
+def estimate(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE...", help="tar, tar.gz, zip, folder, or a glob of them.")
+    ],
+    model: Annotated[str, typer.Option(metavar="FILE", help="The model that fit wrote.")],
+    workers: Annotated[
+        int | None, typer.Option(help="Workers the job would have.  [default: one per core]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,  # noqa: FBT002
+) -> None:
+    """Tell what scoring would take, from the plan and a sample that is scored here; writes nothing."""
+    result = run_estimate(tuple(sources), model, workers, evaluate=run_evaluate)
+    if as_json:
+        told = {**asdict(result), "seconds": result.seconds, "core_hours": result.core_hours}
+        typer.echo(json.dumps(told))
+    else:
+        write(show_cluster.estimated(result))

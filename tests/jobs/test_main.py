@@ -55,6 +55,7 @@ CONTRACT = {
     "verify": {"out"},
     "compact": {"job", "--out"},
     "query": {"out", "sql", "--format"},
+    "estimate": {"sources", "--model", "--workers", "--json"},
     "cluster check": {"spec", "sources", "--out", "--dry-run", "--insecure"},
 }
 EVALUATION = {
