@@ -25,6 +25,8 @@ LEAST_CEILING = 200.0
 GAIN_LIMIT = 2.0
 """Largest gain, and its inverse the smallest: what is darker or brighter still is not evened away."""
 
+_MOST_ROWS = 255
+
 
 @dataclass(frozen=True)
 class Exposure:
@@ -87,33 +89,66 @@ def even(
         float32 (N, H, W), grey levels 0..``exposure.ceiling``.
     """
     evened = np.empty(images.shape, np.float32)
-    _even(images, part, LEVEL_QUANTILE, exposure.level, exposure.ceiling, evened)
+    _even(images, part.view(np.uint8), LEVEL_QUANTILE, exposure.level, exposure.ceiling, evened)
     return evened
+
+
+def gains(
+    images: npt.NDArray[np.uint8], evened: npt.NDArray[np.float32], exposure: Exposure
+) -> npt.NDArray[np.float64]:
+    """Tell what the light of each image was multiplied by, (N,): 1 where none of it is below the ceiling."""
+    kept = (evened < exposure.ceiling) & (images > 0)
+    before, after = (
+        np.where(kept, shown, 0).sum(axis=(1, 2), dtype=np.float64) for shown in (images, evened)
+    )
+    return np.asarray(np.divide(after, before, out=np.ones(len(images)), where=before > 0))
 
 
 @compiled()
 def _even(images: Any, part: Any, quantile: float, level: float, ceiling: float, evened: Any) -> None:
     count, height, width = images.shape
-    table = np.empty(256, np.float32)
-    histogram = np.empty(256, np.int64)
+    pixels = 0
+    for inside in part.flat:
+        pixels += inside
+    counts = np.empty(width, np.uint8)
     for n in range(count):
-        histogram[:] = 0
+        own = _grey_at(images[n], part, quantile, pixels, counts)
+        gain = np.float32(min(max(level / max(own, 1.0), 1.0 / GAIN_LIMIT), GAIN_LIMIT))
+        most = np.float32(ceiling)
         for y in range(height):
             for x in range(width):
-                if part[y, x]:
-                    histogram[images[n, y, x]] += 1
-        rank = quantile * histogram.sum()
-        below = 0
-        own = 0.0
-        for grey in range(256):
-            # Interpolated within the grey level, so that the gain does not jump by whole levels.
-            if below + histogram[grey] >= rank:
-                own = grey - 0.5 + (rank - below) / max(histogram[grey], 1)
-                break
-            below += histogram[grey]
-        gain = min(max(level / max(own, 1.0), 1.0 / GAIN_LIMIT), GAIN_LIMIT)
-        for grey in range(256):
-            table[grey] = min(grey * gain, ceiling)
-        for y in range(height):
-            for x in range(width):
-                evened[n, y, x] = table[images[n, y, x]]
+                evened[n, y, x] = min(np.float32(images[n, y, x]) * gain, most)
+
+
+@compiled()
+def _grey_at(image: Any, part: Any, quantile: float, pixels: int, counts: Any) -> float:
+    """Find a quantile of the part's pixels.
+
+    Interpolated within the grey level, so that the gain does not jump by whole levels.
+    """
+    rank = quantile * pixels
+    grey, below, up_to = 0, 0, pixels
+    # The highest level with fewer pixels under it, bit by bit: quicker than a histogram.
+    for bit in (128, 64, 32, 16, 8, 4, 2, 1):
+        under = _count_under(image, part, grey + bit, counts)
+        if under < rank:
+            grey, below = grey + bit, under
+        else:
+            up_to = under
+    return grey - 0.5 + (rank - below) / max(up_to - below, 1)
+
+
+@compiled()
+def _count_under(image: Any, part: Any, grey: int, counts: Any) -> int:
+    """Count the part's pixels that are darker than a grey level."""
+    limit = np.uint8(grey)
+    total = 0
+    # Bytes are counted in bytes, which hold so many rows.
+    for first in range(0, image.shape[0], _MOST_ROWS):
+        counts[:] = 0
+        for y in range(first, min(first + _MOST_ROWS, image.shape[0])):
+            for x in range(image.shape[1]):
+                counts[x] += (image[y, x] < limit) & part[y, x]
+        for x in range(counts.size):
+            total += counts[x]
+    return total

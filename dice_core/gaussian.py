@@ -8,7 +8,9 @@ import numpy.typing as npt
 from dice_core.compiled import compiled
 
 _GROUP = 5
-"""Pairs of taps in one pass over a row: as many as the compiler keeps in registers."""
+"""Pairs of taps in one pass: as many as the compiler keeps in registers."""
+
+index = np.uintp  # Without a sign: numba would look for negative indices in every turn of a loop.
 
 
 def half_gaussian(sigma: float) -> npt.NDArray[np.float32]:
@@ -46,97 +48,146 @@ def smooth(
 
 @compiled()
 def _smooth(images: Any, half: Any, mirror: bool, filtered: Any) -> None:  # noqa: FBT001
-    plane, row = room(images.shape[1], images.shape[2], half)
+    plane, lines = room(images.shape[1], images.shape[2], half)
     for n in range(len(images)):
-        filter_image(images[n], half, mirror, plane, row, filtered[n])
+        filter_image(images[n], half, mirror, plane, lines, filtered[n])
 
 
 @compiled()
 def room(height: int, width: int, half: Any) -> Any:
     """Make what `filter_image` works in, for any number of images of one size."""
-    radius = half.size - 1
-    return np.zeros((height + 2 * radius, width), np.float32), np.zeros(width + 2 * radius, np.float32)
+    reach = 2 * (half.size - 1)
+    return np.zeros((height + reach, width), np.float32), np.zeros((height, width + reach), np.float32)
 
 
-@compiled(fastmath={"contract"})
-def filter_image(image: Any, half: Any, mirror: bool, plane: Any, row: Any, filtered: Any) -> None:  # noqa: FBT001
+@compiled()
+def filter_image(image: Any, half: Any, mirror: bool, plane: Any, lines: Any, filtered: Any) -> None:  # noqa: FBT001
     """Write one filtered image, (H, W), for callers that are compiled themselves."""
     height, width = image.shape
     radius = half.size - 1
-    inner = row[radius : radius + width]
     plane[radius : radius + height] = image
     if mirror:
         for beyond in range(radius):
             plane[radius - 1 - beyond] = image[_mirrored(-1 - beyond, height)]
             plane[radius + height + beyond] = image[_mirrored(height + beyond, height)]
-    for y in range(height):
-        _down(plane[y:], half, inner)
-        if mirror:
+    _filter_down(plane, half, lines)
+    if mirror:
+        for y in range(height):
             for beyond in range(radius):
-                row[radius - 1 - beyond] = inner[_mirrored(-1 - beyond, width)]
-                row[radius + width + beyond] = inner[_mirrored(width + beyond, width)]
-        _across(row, half, filtered[y])
+                lines[y, radius - 1 - beyond] = lines[y, radius + _mirrored(-1 - beyond, width)]
+                lines[y, radius + width + beyond] = lines[y, radius + _mirrored(width + beyond, width)]
+    _filter_across(lines, half, filtered)
 
 
 @compiled()
-def _mirrored(index: int, length: int) -> int:
+def filter_rows(image: Any, first: int, half: Any, plane: Any, lines: Any, filtered: Any) -> None:
+    """Write rows, (R, W), of a filtered image with zeros beyond it, in the `room` of at least as many."""
+    start = first - (half.size - 1)
+    taken = plane[: len(filtered) + 2 * (half.size - 1)]
+    for row in range(len(taken)):
+        if 0 <= start + row < len(image):
+            taken[row] = image[start + row]
+        else:
+            taken[row] = 0
+    _filter_down(taken, half, lines[: len(filtered)])
+    _filter_across(lines, half, filtered)
+
+
+@compiled()
+def _mirrored(at: int, length: int) -> int:
     """Find the pixel inside that one beyond the edge mirrors, however far beyond."""
-    index %= 2 * length
-    return index if index < length else 2 * length - 1 - index
+    at %= 2 * length
+    return at if at < length else 2 * length - 1 - at
+
+
+@compiled()
+def _filter_down(plane: Any, half: Any, lines: Any) -> None:
+    """Weigh the rows about each that is at least a radius from the edge."""
+    _weigh_down(plane, half, lines)
+    for k in range(_GROUP, half.size - 1, _GROUP):
+        _add_down(plane, half, k, lines)
+
+
+@compiled()
+def _filter_across(lines: Any, half: Any, filtered: Any) -> None:
+    """Weigh the columns about each that is at least a radius from the edge."""
+    _weigh_across(lines, half, filtered)
+    for k in range(_GROUP, half.size - 1, _GROUP):
+        _add_across(lines, half, k, filtered)
 
 
 @compiled(fastmath={"contract"})
-def _down(rows: Any, half: Any, sums: Any) -> None:
-    """Weigh the rows about the one that is a radius from the first."""
-    m = half.size - 1
-    near = rows[m - 1], rows[m - 2], rows[m - 3], rows[m - 4], rows[m - 5]
-    far = rows[m + 1], rows[m + 2], rows[m + 3], rows[m + 4], rows[m + 5]
-    _weigh(rows[m], near, far, half, sums)
-    for k in range(_GROUP, m, _GROUP):
-        near = rows[m - k - 1], rows[m - k - 2], rows[m - k - 3], rows[m - k - 4], rows[m - k - 5]
-        far = rows[m + k + 1], rows[m + k + 2], rows[m + k + 3], rows[m + k + 4], rows[m + k + 5]
-        _add(near, far, half[k:], sums)
-
-
-@compiled(fastmath={"contract"})
-def _across(row: Any, half: Any, sums: Any) -> None:
-    """Weigh the values about each that is at least a radius from the first."""
-    m = half.size - 1
-    near = row[m - 1 :], row[m - 2 :], row[m - 3 :], row[m - 4 :], row[m - 5 :]
-    far = row[m + 1 :], row[m + 2 :], row[m + 3 :], row[m + 4 :], row[m + 5 :]
-    _weigh(row[m:], near, far, half, sums)
-    for k in range(_GROUP, m, _GROUP):
-        near = row[m - k - 1 :], row[m - k - 2 :], row[m - k - 3 :], row[m - k - 4 :], row[m - k - 5 :]
-        far = row[m + k + 1 :], row[m + k + 2 :], row[m + k + 3 :], row[m + k + 4 :], row[m + k + 5 :]
-        _add(near, far, half[k:], sums)
-
-
-@compiled(fastmath={"contract"})
-def _weigh(own: Any, near: Any, far: Any, half: Any, sums: Any) -> None:
-    a1, a2, a3, a4, a5 = near
-    b1, b2, b3, b4, b5 = far
+def _weigh_down(plane: Any, half: Any, lines: Any) -> None:
+    m = index(half.size - 1)
     w0, w1, w2, w3, w4, w5 = half[0], half[1], half[2], half[3], half[4], half[5]
-    for x in range(sums.size):
-        sums[x] = (
-            w0 * own[x]
-            + w1 * (a1[x] + b1[x])
-            + w2 * (a2[x] + b2[x])
-            + w3 * (a3[x] + b3[x])
-            + w4 * (a4[x] + b4[x])
-            + w5 * (a5[x] + b5[x])
-        )
+    for y in range(m, m + index(lines.shape[0])):
+        for x in range(index(plane.shape[1])):
+            lines[y - m, x + m] = (
+                w0 * plane[y, x]
+                + w1 * (plane[y - index(1), x] + plane[y + index(1), x])
+                + w2 * (plane[y - index(2), x] + plane[y + index(2), x])
+                + w3 * (plane[y - index(3), x] + plane[y + index(3), x])
+                + w4 * (plane[y - index(4), x] + plane[y + index(4), x])
+                + w5 * (plane[y - index(5), x] + plane[y + index(5), x])
+            )
 
 
 @compiled(fastmath={"contract"})
-def _add(near: Any, far: Any, half: Any, sums: Any) -> None:
-    a1, a2, a3, a4, a5 = near
-    b1, b2, b3, b4, b5 = far
-    w1, w2, w3, w4, w5 = half[1], half[2], half[3], half[4], half[5]
-    for x in range(sums.size):
-        sums[x] += (
-            w1 * (a1[x] + b1[x])
-            + w2 * (a2[x] + b2[x])
-            + w3 * (a3[x] + b3[x])
-            + w4 * (a4[x] + b4[x])
-            + w5 * (a5[x] + b5[x])
-        )
+def _add_down(plane: Any, half: Any, group: int, lines: Any) -> None:
+    m, k = index(half.size - 1), index(group)
+    w1, w2, w3, w4, w5 = (
+        half[k + index(1)],
+        half[k + index(2)],
+        half[k + index(3)],
+        half[k + index(4)],
+        half[k + index(5)],
+    )
+    for y in range(m, m + index(lines.shape[0])):
+        above, under = y - k, y + k
+        for x in range(index(plane.shape[1])):
+            lines[y - m, x + m] += (
+                w1 * (plane[above - index(1), x] + plane[under + index(1), x])
+                + w2 * (plane[above - index(2), x] + plane[under + index(2), x])
+                + w3 * (plane[above - index(3), x] + plane[under + index(3), x])
+                + w4 * (plane[above - index(4), x] + plane[under + index(4), x])
+                + w5 * (plane[above - index(5), x] + plane[under + index(5), x])
+            )
+
+
+@compiled(fastmath={"contract"})
+def _weigh_across(lines: Any, half: Any, sums: Any) -> None:
+    m = index(half.size - 1)
+    w0, w1, w2, w3, w4, w5 = half[0], half[1], half[2], half[3], half[4], half[5]
+    for y in range(index(sums.shape[0])):
+        for x in range(index(sums.shape[1])):
+            at = x + m
+            sums[y, x] = (
+                w0 * lines[y, at]
+                + w1 * (lines[y, at - index(1)] + lines[y, at + index(1)])
+                + w2 * (lines[y, at - index(2)] + lines[y, at + index(2)])
+                + w3 * (lines[y, at - index(3)] + lines[y, at + index(3)])
+                + w4 * (lines[y, at - index(4)] + lines[y, at + index(4)])
+                + w5 * (lines[y, at - index(5)] + lines[y, at + index(5)])
+            )
+
+
+@compiled(fastmath={"contract"})
+def _add_across(lines: Any, half: Any, group: int, sums: Any) -> None:
+    m, k = index(half.size - 1), index(group)
+    w1, w2, w3, w4, w5 = (
+        half[k + index(1)],
+        half[k + index(2)],
+        half[k + index(3)],
+        half[k + index(4)],
+        half[k + index(5)],
+    )
+    for y in range(index(sums.shape[0])):
+        for x in range(index(sums.shape[1])):
+            before, after = x + m - k, x + m + k
+            sums[y, x] += (
+                w1 * (lines[y, before - index(1)] + lines[y, after + index(1)])
+                + w2 * (lines[y, before - index(2)] + lines[y, after + index(2)])
+                + w3 * (lines[y, before - index(3)] + lines[y, after + index(3)])
+                + w4 * (lines[y, before - index(4)] + lines[y, after + index(4)])
+                + w5 * (lines[y, before - index(5)] + lines[y, after + index(5)])
+            )

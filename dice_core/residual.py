@@ -92,27 +92,26 @@ def evidence(residual: Images, spread_dark: Images, spread_bright: Images) -> Im
 @compiled(fastmath={"contract"})
 def _pass_band(images: Any, narrow: Any, wide: Any, factor: int, weights: Any, found: Any) -> None:
     count, height, width = images.shape
-    dark, bright = weights
     rows, columns = -(-height // factor), -(-width // factor)
-    plane, row = room(height, width, narrow)
-    wide_plane, wide_row = room(rows, columns, wide)
-    reduced, around = np.zeros((rows, columns), np.float32), np.empty((rows, columns), np.float32)
-    stretched, surroundings = np.empty((rows, width), np.float32), np.empty(width, np.float32)
+    plane, lines = room(height, width, narrow)
+    wide_plane, wide_lines = room(rows, columns, wide)
+    sums, reduced = np.empty(width, np.float32), np.empty((rows, columns), np.float32)
+    around, stretched = np.empty((rows, columns), np.float32), np.empty((rows, width), np.float32)
     left, right, way = np.empty(width, np.uint32), np.empty(width, np.uint32), np.empty(width, np.float32)
     for x in range(width):
         before, way[x] = _between(x, factor, columns)
         left[x], right[x] = before, min(before + 1, columns - 1)
     for n in range(count):
-        filter_image(images[n], narrow, False, plane, row, found[n])
-        _reduce(images[n], factor, reduced)
-        filter_image(reduced, wide, False, wide_plane, wide_row, around)
+        filter_image(images[n], narrow, False, plane, lines, found[n])
+        _reduce(images[n], factor, sums, reduced)
+        filter_image(reduced, wide, False, wide_plane, wide_lines, around)
         for y in range(rows):
             for x in range(width):
                 stretched[y, x] = around[y, left[x]] * (1 - way[x]) + around[y, right[x]] * way[x]
         for y in range(height):
             above, share = _between(y, factor, rows)
-            _mix(stretched[above], stretched[min(above + 1, rows - 1)], share, surroundings)
-            _subtract(found[n, y], surroundings, dark[y], bright[y])
+            surroundings = stretched[above], stretched[min(above + 1, rows - 1)], share
+            _subtract(found[n, y], surroundings, weights[0][y], weights[1][y])
 
 
 @compiled()
@@ -123,36 +122,28 @@ def _between(at: int, factor: int, count: int) -> Any:
 
 
 @compiled(fastmath={"contract"})
-def _reduce(image: Any, factor: int, reduced: Any) -> None:
+def _reduce(image: Any, factor: int, sums: Any, reduced: Any) -> None:
     """Write the means of squares of pixels; beyond the image there are zeros."""
     height, width = image.shape
-    reduced[:] = 0
-    whole = width // factor
     share = np.float32(1 / factor**2)
-    for y in range(height):
-        line = reduced[y // factor]
-        for shift in range(factor):
-            own = image[y, shift:]
-            for x in range(whole):
-                line[x] += own[factor * x]
-        for x in range(whole * factor, width):
-            line[whole] += image[y, x]
-    for y in range(len(reduced)):
-        for x in range(reduced.shape[1]):
-            reduced[y, x] *= share
-
-
-@compiled(fastmath={"contract"})
-def _mix(one: Any, other: Any, share: Any, mixed: Any) -> None:
-    for x in range(mixed.size):
-        mixed[x] = one[x] + (other[x] - one[x]) * share
+    for row in range(len(reduced)):
+        sums[:] = 0
+        for y in range(factor * row, min(factor * (row + 1), height)):
+            for x in range(width):
+                sums[x] += image[y, x]
+        for column in range(reduced.shape[1]):
+            total = np.float32(0)
+            for x in range(factor * column, min(factor * (column + 1), width)):
+                total += sums[x]
+            reduced[row, column] = total * share
 
 
 @compiled(fastmath={"contract"})
 def _subtract(own: Any, surroundings: Any, dark: Any, bright: Any) -> None:
     """Take the surroundings off as far as they leave a sign, and weigh what is left by that sign's weight."""
+    above, under, share = surroundings
     zero = np.float32(0)
     for x in range(own.size):
-        less = own[x] - surroundings[x]
+        less = own[x] - (above[x] + (under[x] - above[x]) * share)
         low, high = min(max(less, own[x]), zero), max(min(less, own[x]), zero)
         own[x] = low * dark[x] + high * bright[x]

@@ -8,13 +8,19 @@ from typing import Any
 from jobs import folder, lotlist, storage
 from jobs.coverage import cover
 from jobs.errors import Refusal
+from jobs.labelling import UNLABELLED, Labelling
 from jobs.summary import Outcome
 
 Evaluate = Callable[[str], Mapping[str, Any]]
 
 
 def close(
-    out: str, outcome: Outcome, evaluate: Evaluate, decided: Mapping[str, str], settings: Mapping[str, Any]
+    out: str,
+    outcome: Outcome,
+    evaluate: Evaluate,
+    decided: Mapping[str, str],
+    settings: Mapping[str, Any],
+    labelling: Labelling = UNLABELLED,
 ) -> dict[str, Any]:
     """Write lots and summary, and give the summary; the list of parts is there.
 
@@ -28,6 +34,8 @@ def close(
         Fingerprint of what decides the rows, and hash of the model.
     settings
         What was asked for, as JSON has it.
+    labelling
+        The table of labels.
     """
     evaluation = dict(evaluate(out)) if outcome.total.tally.rows else {}
     # The evaluation was asked before there was a summary to say that the job has ended.
@@ -40,6 +48,7 @@ def close(
         "hashes": folder.hashes(out),
         **decided,
         "settings": dict(settings),
+        "labels": labelling.told(out),
         "evaluation": evaluation and {**evaluation, **state},
     }
     folder.write_json(storage.join(out, folder.SUMMARY), told)

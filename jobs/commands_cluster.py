@@ -12,6 +12,7 @@ from jobs.cluster import job_script
 from jobs.estimate import estimate as run_estimate
 from jobs.evaluate import evaluate as run_evaluate
 from jobs.show import write
+from jobs.sourcelist import named
 
 Insecure = Annotated[
     bool, typer.Option("--insecure", help="Let a cluster that is started for this job send in the clear.")
@@ -45,7 +46,7 @@ def check(
     if dry_run:
         typer.echo(job_script(spec, insecure=insecure))
         return
-    write(show_cluster.checked(run_check(spec, sources or (), out, insecure=insecure)))
+    write(show_cluster.checked(run_check(spec, named(sources or ()), out, insecure=insecure)))
 
 
 def estimate(
@@ -59,7 +60,7 @@ def estimate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,  # noqa: FBT002
 ) -> None:
     """Tell what scoring would take, from the plan and a sample that is scored here; writes nothing."""
-    result = run_estimate(tuple(sources), model, workers, evaluate=run_evaluate)
+    result = run_estimate(named(sources), model, workers, evaluate=run_evaluate)
     if as_json:
         told = {**asdict(result), "seconds": result.seconds, "core_hours": result.core_hours}
         typer.echo(json.dumps(told))

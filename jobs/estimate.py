@@ -12,8 +12,10 @@ from jobs.closing import Evaluate, close
 from jobs.cluster import usable_cores
 from jobs.config import ScoreSettings
 from jobs.errors import Refusal
+from jobs.kinds import Kind
 from jobs.parquet import digest
-from jobs.plan import ArchiveRecord, Bundle, Kind, Shard
+from jobs.plan import ArchiveRecord, Bundle, Shard
+from jobs.ranges import BLOCK
 from jobs.shard import Failure, LoadScorer, PartReport, ShardSettings, load_scorer
 from jobs.sources import survey
 from jobs.summary import Outcome
@@ -21,9 +23,6 @@ from jobs.workers import Workers, open_workers
 
 FIRST, REST = 2, 6
 """Shards of the sample for each worker: those it gets going with, and those it is timed by."""
-
-BLOCK = 8 << 20
-"""Bytes that one request reads of an archive on object storage."""
 
 _LISTS = 8
 """Requests that look at or write a job's own files besides its parts."""

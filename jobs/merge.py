@@ -7,6 +7,7 @@ from jobs import closing, folder, parts, planlist, share, storage, summary
 from jobs.closing import Evaluate
 from jobs.coverage import cover
 from jobs.errors import ExitCode, Refusal
+from jobs.labelling import Labelling
 from jobs.summary import Outcome, RejectLimit
 
 _TOLD = 10
@@ -29,6 +30,7 @@ def merge(out: str, *, evaluate: Evaluate, max_rejects: str = "1%") -> tuple[Exi
     if job is None or folder.is_compacted(job):
         raise Refusal(f"{out}: not a job folder: name the one that score wrote with --out")
     with closing.hold(out):
+        labelling = Labelling.kept(out, job["decides"])
         names = frozenset(storage.list_names(out))
         outcome = Outcome(shards=_check_whole(out, job, names))
         with parts.listing(out) as add:
@@ -36,10 +38,16 @@ def merge(out: str, *, evaluate: Evaluate, max_rejects: str = "1%") -> tuple[Exi
                 add(report)
                 outcome.total.add(report.tally)
         decided = {"fingerprint": job["fingerprint"], "model_hash": job["decides"]["model"]}
-        settings = {"sources": job["sources"], "out": storage.printable(out), "max_rejects": max_rejects}
-        told = closing.close(out, outcome, evaluate, decided, settings)
+        told = closing.close(out, outcome, evaluate, decided, _settings(out, job, max_rejects), labelling)
         folder.sweep(out)
     return summary.exit_code(outcome.total.tally, limit, shards_failed=False), told
+
+
+def _settings(out: str, job: Mapping[str, Any], max_rejects: str) -> dict[str, Any]:
+    """List what was asked for, of the shares and now."""
+    decides = {name: value for name, value in job["decides"].items() if name not in ("model", "labels")}
+    asked = {"sources": job["sources"], "out": storage.printable(out), "max_rejects": max_rejects}
+    return {**decides, **asked}
 
 
 def _check_whole(out: str, job: Mapping[str, Any], names: frozenset[str]) -> int:

@@ -46,7 +46,7 @@ def test_every_requirement_is_locked_to_versions_that_are_taken(locked):
     extras = project["optional-dependencies"]
     wanted = [
         *project["dependencies"],
-        *(each for extra in ("gcs", "report", "s3", "slurm") for each in extras[extra]),
+        *(each for extra in ("gcs", "s3", "slurm") for each in extras[extra]),
     ]
     for text in wanted:
         requirement = Requirement(text)
@@ -61,7 +61,7 @@ def test_every_locked_requirement_has_hashes_and_no_registry_is_named():
     assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", entry) for entry in entries)
     for path in filter(Path.is_file, DEPLOY.rglob("*")):
         assert not re.search(
-            r"https?://(?!127\.0\.0\.1|s3:)|index-url|find-links (?!wheels)", path.read_text()
+            r"https?://(?!127\.0\.0\.1|s3:)|index-url|find-links (?!wheel)", path.read_text()
         ), path
 
 

@@ -47,6 +47,7 @@ def test_local_workers_do_not_watch_themselves_and_nobody_listens_beyond_loopbac
     with open_cluster("local:1") as client:
         assert listening(psutil.Process()) == {"127.0.0.1"}
         (config,) = client.run(lambda: __import__("dask").config.config["distributed"]).values()
+        assert "spans" not in client.cluster.scheduler.extensions
     assert not config["worker"]["profile"]["enabled"]
     assert config["admin"]["tick"]["interval"] == "1s"
     assert dask.config.get("distributed.worker.profile.enabled") is before

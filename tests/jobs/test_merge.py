@@ -54,6 +54,26 @@ def test_parts_that_are_merged_are_the_job_in_one(start, tmp_path):
     assert start("shared").scored == 0
 
 
+def test_labels_and_lots_of_parts_are_those_of_the_job_in_one(start, tmp_path):
+    table = tmp_path / "labels.csv"
+    first = f"{samples.FOLDERS[0]}/00000.jpg"
+    table.write_text(f"archive,member,label\na.tar,{first},ano\nmounted/b.tar,99.jpg,ano\nc.tar,x,odd\n")
+    options = {"labels": str(table), "lot": "([abc])[.]tar", "source_roots": (f"{tmp_path}=mounted",)}
+    start("whole", **options)
+    for part in ("1/2", "2/2"):
+        start("shared", part=part, **options)
+    table.unlink()
+    join(tmp_path, "shared")
+    told, whole = (json.loads((tmp_path / out / "_summary.json").read_text()) for out in ("shared", "whole"))
+    assert told["labels"] == {**whole["labels"], "first_unmatched": ["line 3", "line 4"]}
+    assert (told["labels"]["matched"], told["labels"]["unknown"]) == (1, {"odd": 1})
+    assert told["settings"]["lot"] == options["lot"]
+    rows = samples.rows(tmp_path / "shared")
+    assert rows.equals(samples.rows(tmp_path / "whole"))
+    assert set(rows["lot"].to_pylist()) == set("abc")
+    assert list(verify(str(tmp_path / "shared"))) == []
+
+
 def test_a_merged_job_passes_verify(start, tmp_path):
     for number in (2, 1):
         start("shared", part=f"{number}/2")
