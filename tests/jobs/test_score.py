@@ -10,7 +10,7 @@ import pytest
 import samples
 
 from dice_core.scale import OnSize
-from jobs import backlog, events, kernels, storage
+from jobs import backlog, events, files, kernels, storage
 from jobs.config import ScoreSettings
 from jobs.errors import ExitCode, Refusal
 from jobs.events import Committed, Done, Failed, Planned, Rejected, Retried, Scored, Started, WorkerLost
@@ -383,14 +383,14 @@ def test_a_log_in_what_the_job_uses_is_refused(model, out, tmp_path, where):
 
 
 def test_a_write_that_fails_leaves_nothing_and_is_told(lot, model, out, monkeypatch):
-    write = storage.os.fsync
+    write = files.os.fsync
 
     def failing(descriptor):
         if "-0000000200.parquet" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
             raise OSError(5, "Input/output error")
         return write(descriptor)
 
-    monkeypatch.setattr(storage.os, "fsync", failing)
+    monkeypatch.setattr(files.os, "fsync", failing)
     monkeypatch.setattr(backlog, "DELAYS", (0.01, 0.01))
     result = run(lot, model, out, task_images=100)
     assert result.exit_code is ExitCode.SHARDS_FAILED
