@@ -224,6 +224,7 @@ def begin(
     model: bytes,
     records: Iterable[ArchiveRecord] = (),
     roots: Roots = NO_ROOTS,
+    shares: int | None = None,
 ) -> None:
     """Make the folder ready: job file, model and plan.
 
@@ -239,13 +240,15 @@ def begin(
     job = read_job(out) if start is Start.RESUME else None
     known = job["sources"] if job else []
     named = (storage.printable(roots.name(storage.absolute(source))) for source in sources)
-    wanted = {
+    wanted: dict[str, Any] = {
         "kind": _KIND,
         "fingerprint": fingerprint(decides),
         "decides": dict(decides),
         "sources": sorted({*known, *named}),
         "roots": dict(roots.names),
     }
+    if shares := shares or (job or {}).get("shares"):
+        wanted["shares"] = shares  # what merge names those by that are missing
     if job is None:
         write_json(storage.join(out, JOB), wanted)
     url = storage.join(out, MODEL)
