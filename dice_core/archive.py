@@ -33,12 +33,12 @@ def read_member(stream: BinaryIO, member: Member, max_bytes: int) -> bytes | Rea
     member
         As `walk_tar` or `walk_zip` gave it.
     max_bytes
-        No more than this plus one byte is ever inflated, whatever the headers claim.
+        No more than this plus one byte is ever inflated, nor more than a byte beyond what the headers claim.
 
     Returns
     -------
     bytes or Reason
-        The member's own reason where it has one; TOO_LARGE above `max_bytes`, claimed or actual; CORRUPT
+        The member's own reason where it has one; TOO_LARGE where it claims more than `max_bytes`; CORRUPT
         where deflate data, CRC-32 or size contradict the headers; TRUNCATED or, in tar, BROKEN_ARCHIVE
         where the stream ends early.
     """
@@ -47,7 +47,7 @@ def read_member(stream: BinaryIO, member: Member, max_bytes: int) -> bytes | Rea
     if member.size > max_bytes:
         return Reason.TOO_LARGE
     if member.crc is not None:
-        return read_zipped(stream, member, max_bytes)
+        return read_zipped(stream, member)
     stream.seek(member.offset)
     payload = read_up_to(stream, member.size)
     return payload if len(payload) == member.size else Reason.BROKEN_ARCHIVE

@@ -1,6 +1,6 @@
 """Bytes of a photograph to a grey image, or the reason why not; formats are told by content alone.
 
-Sources: ITU-T T.81 (JPEG), ITU-R BT.601 (luminance), CIPA DC-008 (the Exif orientation).
+Sources: ITU-T T.81 (JPEG), ITU-R BT.601 (luminance).
 """
 
 import io
@@ -8,7 +8,7 @@ import math
 import struct
 import zlib
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import imageio.v3 as iio
 import numpy as np
@@ -21,13 +21,14 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from dice_core import png
 from dice_core.archive import sniff
+from dice_core.orientation import orientation_of, turned, upright
 from dice_core.rows import Reason
 
 Grey = npt.NDArray[np.uint8]
 
 _JPEG = b"\xff\xd8\xff"
-_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0\x08\0", b"MM\0+\0\x08")
 _BMP_HEADER_SIZES = (12, 16, 40, 52, 56, 64, 108, 124)
 _UNREAD = (
@@ -43,12 +44,11 @@ _DECODING_ERRORS = (
     *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
     *(LookupError, TypeError, Image.DecompressionBombError),
 )
-_VIA_RGB, _SIXTEEN_BIT = ("P", "PA", "YCbCr"), ("I;16", "I;16B", "I;16L", "I;16N")
+_WITH_PALETTE = ("P", "PA")
+_VIA_RGB, _SIXTEEN_BIT = (*_WITH_PALETTE, "YCbCr"), ("I;16", "I;16B", "I;16L", "I;16N")
 _EIGHT_BIT = (*_VIA_RGB, "1", "L", "LA", "La", "RGB", "RGBA", "RGBa", "RGBX", "CMYK")
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262
 
-# Exif orientations as the axes to swap first, and the directions to reverse then.
-_SWAPPED, _LEFT_RIGHT, _UP_DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BASELINE_TO_PROGRESSIVE = (0xC0, 0xC1, 0xC2)
 _PROGRESSIVE = 0xC2
@@ -59,10 +59,19 @@ _BITS, _GREY, _RGB, _CMYK = 8, 1, 3, 4
 _SEGMENT = struct.Struct(">BBH")
 _FRAME_HEADER = struct.Struct(">BHHB")
 # Encoders write about ten; thousands are an attack, as each one costs a pass over the image.
-_MAX_SCANS = 500
+_MAX_SCANS, _MAX_SCANNED = 500, 1_000_000_000
+_STRIP = 1 << 20
+
+Fits = Callable[[tuple[int, int]], bool]
+"""Tells of a height and width, upright, whether an image of that size is wanted."""
 
 
-def decode(data: bytes, max_pixels: int) -> Grey | Reason:
+def any_size(_shape: tuple[int, int]) -> bool:
+    """Want images of whatever size."""
+    return True
+
+
+def decode(data: bytes, max_pixels: int, fits: Fits = any_size) -> Grey | Reason:
     """Decode an image to grey, upright by its Exif orientation.
 
     JPEG, PNG, BMP, TIFF and WebP are read; of several frames or pages, the first. Colour becomes luminance by
@@ -76,25 +85,28 @@ def decode(data: bytes, max_pixels: int) -> Grey | Reason:
     max_pixels
         The largest width times height, compared before any pixel is decoded. Outside plain JPEG, Pillow's own
         ``MAX_IMAGE_PIXELS`` holds as well.
+    fits
+        Asked before any pixel is decoded. An image that does not fit is not: zeros of its size stand for it,
+        which take no memory.
 
     Returns
     -------
-    ndarray of uint8, shape (height, width), C-contiguous, or Reason
+    ndarray of uint8, shape (height, width), C-contiguous where it fits, or Reason
         EMPTY, NOT_AN_IMAGE, NESTED_ARCHIVE, UNSUPPORTED, TOO_LARGE, TRUNCATED where the file ends before its
         image does, and CORRUPT where decoding fails otherwise, recoverable errors of a JPEG included.
     """
     if data.startswith(_JPEG):
-        return _decode_jpeg(data, max_pixels)
-    if data.startswith(_PNG):
-        return _decode_other(PngImageFile, data, max_pixels) if _PNG_END in data else Reason.TRUNCATED
+        return _decode_jpeg(data, max_pixels, fits)
+    if data.startswith(png.SIGNATURE):
+        return png.check_chunks(data) or _decode_other(PngImageFile, data, max_pixels, fits)
     if data.startswith(_TIFF):
-        return _decode_other(TiffImageFile, data, max_pixels)
+        return _decode_other(TiffImageFile, data, max_pixels, fits)
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         whole = len(data) >= 8 + int.from_bytes(data[4:8], "little")
-        return _decode_other(WebPImageFile, data, max_pixels) if whole else Reason.TRUNCATED
+        return _decode_other(WebPImageFile, data, max_pixels, fits) if whole else Reason.TRUNCATED
     # Two letters alone begin many a text.
     if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADER_SIZES:
-        return _decode_other(BmpImageFile, data, max_pixels)
+        return _decode_other(BmpImageFile, data, max_pixels, fits)
     return _not_decoded(data)
 
 
@@ -120,15 +132,17 @@ class _Jpeg(NamedTuple):
     scan: int  # the byte at which the first one begins
 
 
-def _decode_jpeg(data: bytes, max_pixels: int) -> Grey | Reason:
+def _decode_jpeg(data: bytes, max_pixels: int, fits: Fits) -> Grey | Reason:
     header = _read_jpeg_header(data)
     if isinstance(header, Reason):
         return header
     reason = _refuse_jpeg(header, data, max_pixels)
     if reason is not None:
         return reason
+    if not fits(turned((header.height, header.width), header.orientation)):
+        return _unread(turned((header.height, header.width), header.orientation))
     pixels = _read_jpeg(data, header)
-    return pixels if header.orientation == 1 else _upright(pixels, header.orientation)
+    return pixels if isinstance(pixels, Reason) else upright(pixels, header.orientation)
 
 
 def _read_jpeg(data: bytes, header: _Jpeg) -> Grey | Reason:
@@ -161,10 +175,13 @@ def _refuse_jpeg(header: _Jpeg, data: bytes, max_pixels: int) -> Reason | None:
         return Reason.UNSUPPORTED
     # Sequential grey has a single scan, and a second one is an error.
     several = header.components != _GREY or header.frame == _PROGRESSIVE
-    if several and data.count(b"\xff\xda", header.scan) > _MAX_SCANS:
+    scans = data.count(b"\xff\xda", header.scan) if several else 1
+    if scans > _MAX_SCANS:
         return Reason.UNSUPPORTED
-    if header.height * header.width > max_pixels:
+    if header.height * header.width > min(max_pixels, _MAX_SCANNED // max(scans, 1)):
         return Reason.TOO_LARGE
+    if header.height * header.width == 0:
+        return Reason.CORRUPT
     # Within a scan the encoder never writes this pair, so its absence is the missing end.
     return Reason.TRUNCATED if data.rfind(b"\xff\xd9", header.scan) < 0 else None
 
@@ -189,12 +206,14 @@ def _read_jpeg_header(data: bytes) -> _Jpeg | Reason:
                 precision, height, width, components = _FRAME_HEADER.unpack_from(data, body)
                 frame = (marker, precision, height, width, components)
             elif marker == _APP1 and data.startswith(b"Exif\0\0", body, after):
-                orientation = _orientation(data[body:after])
+                orientation = orientation_of(data[body:after])
             at = after
     return Reason.TRUNCATED
 
 
-def _decode_other(reader: Callable[[io.BytesIO], ImageFile], data: bytes, max_pixels: int) -> Grey | Reason:
+def _decode_other(
+    reader: Callable[[io.BytesIO], ImageFile], data: bytes, max_pixels: int, fits: Fits
+) -> Grey | Reason:
     try:
         # Not Image.open, which asks the readers of all formats, and warns of sizes that are ours to judge.
         header = reader(io.BytesIO(data))
@@ -203,14 +222,20 @@ def _decode_other(reader: Callable[[io.BytesIO], ImageFile], data: bytes, max_pi
     width, height = header.size
     if width * height > max_pixels:
         return Reason.TOO_LARGE
+    if width * height == 0 or (header.mode in _WITH_PALETTE and header.palette is None):
+        return Reason.CORRUPT
     if isinstance(header, TiffImageFile):
         # Pillow passes on 12 bits, and white as zero, as they are.
         plain = header.tag_v2.get(_PHOTOMETRIC) == 1 and header.tag_v2.get(_BITS_PER_SAMPLE) == (16,)
         if header.mode in _SIXTEEN_BIT and not plain:
             return Reason.UNSUPPORTED
-        return _read_pixels(data, (height, width), header.mode)  # which turns a TIFF
+        orientation = 1  # as reading its pixels turns a TIFF, and its header tells the size it has then
+    else:
+        orientation = orientation_of(header.info.get("exif", b""))
+    if not fits(turned((height, width), orientation)):
+        return _unread(turned((height, width), orientation))
     pixels = _read_pixels(data, (height, width), header.mode)
-    return _upright(pixels, _orientation(header.info.get("exif", b"")))
+    return pixels if isinstance(pixels, Reason) else upright(pixels, orientation)
 
 
 def _read_pixels(data: bytes, shape: tuple[int, int], mode: str = "CMYK") -> Grey | Reason:
@@ -226,7 +251,7 @@ def _read_pixels(data: bytes, shape: tuple[int, int], mode: str = "CMYK") -> Gre
     except _DECODING_ERRORS as error:
         return _failure(error)
     if wanted is None:
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        pixels = _in_strips(_high_byte, pixels)
     elif wanted == "RGBA":
         pixels = _luminance(pixels[:, :, :3])
     return pixels if pixels.shape == shape else Reason.CORRUPT
@@ -242,25 +267,23 @@ def _failure(error: Exception) -> Reason:
 
 def _luminance(rgb: npt.NDArray[np.uint8]) -> Grey:
     """Weigh by BT.601 in 16-bit fixed point, rounded: ``(19595 R + 38470 G + 7471 B + 2**15) >> 16``."""
-    return np.array(Image.fromarray(np.ascontiguousarray(rgb)).convert("L"))
+    return _in_strips(lambda strip: np.array(Image.fromarray(np.ascontiguousarray(strip)).convert("L")), rgb)
 
 
-def _orientation(exif: bytes) -> int:
-    """Read the orientation from an Exif block, 1 (upright) where it has none or makes no sense."""
-    tiff = exif.removeprefix(b"Exif\0\0")
-    order: Literal["little", "big"] = "little" if tiff.startswith(b"II") else "big"
-    at = int.from_bytes(tiff[4:8], order)
-    count = int.from_bytes(tiff[at : at + 2], order)
-    # Slices past the end are empty, so a false count or offset finds nothing.
-    for entry in range(at + 2, min(at + 2 + 12 * count, len(tiff)), 12):
-        if int.from_bytes(tiff[entry : entry + 2], order) == _ORIENTATION:
-            return int.from_bytes(tiff[entry + 8 : entry + 10], order)
-    return 1
+def _high_byte(deep: npt.NDArray[np.uint16]) -> Grey:
+    return ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _upright(grey: Grey | Reason, orientation: int) -> Grey | Reason:
-    if isinstance(grey, Reason):
-        return grey
-    grey = grey.T if orientation in _SWAPPED else grey
-    grey = grey[:, ::-1] if orientation in _LEFT_RIGHT else grey
-    return np.ascontiguousarray(grey[::-1] if orientation in _UP_DOWN else grey)
+def _in_strips(make_grey: Callable[[npt.NDArray[Any]], Grey], pixels: npt.NDArray[Any]) -> Grey:
+    """Make an image grey some rows at a time where it is large: on the way it takes many times as much."""
+    rows = _STRIP // max(pixels.shape[1], 1) + 1
+    if len(pixels) <= rows:
+        return make_grey(pixels)
+    grey = np.empty(pixels.shape[:2], np.uint8)
+    for top in range(0, len(pixels), rows):
+        grey[top : top + rows] = make_grey(pixels[top : top + rows])
+    return grey
+
+
+def _unread(shape: tuple[int, int]) -> Grey:
+    return np.broadcast_to(np.uint8(0), shape)

@@ -93,6 +93,17 @@ def even(
     return evened
 
 
+def gains(
+    images: npt.NDArray[np.uint8], evened: npt.NDArray[np.float32], exposure: Exposure
+) -> npt.NDArray[np.float64]:
+    """Tell what the light of each image was multiplied by, (N,): 1 where none of it is below the ceiling."""
+    kept = (evened < exposure.ceiling) & (images > 0)
+    before, after = (
+        np.where(kept, shown, 0).sum(axis=(1, 2), dtype=np.float64) for shown in (images, evened)
+    )
+    return np.asarray(np.divide(after, before, out=np.ones(len(images)), where=before > 0))
+
+
 @compiled()
 def _even(images: Any, part: Any, quantile: float, level: float, ceiling: float, evened: Any) -> None:
     count, height, width = images.shape

@@ -47,6 +47,14 @@ class Cut:
 START = Cut(0, 0)
 """The beginning of any archive."""
 
+FREE_EXPANSION = 1 << 20
+"""Bytes that may come of however few compressed ones: what is blank is small, and harms nobody."""
+
+
+def expands_too_far(size: int, compressed_size: int, limit: float) -> bool:
+    """Tell whether bytes are more than a limit times those they were compressed to."""
+    return size > FREE_EXPANSION and size > limit * compressed_size
+
 
 def is_junk(name: str) -> bool:
     """Tell whether a member is what macOS or Windows leaves in archives rather than content."""

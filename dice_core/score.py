@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from skimage.transform import resize as skimage_resize
 
-from dice_core.affine import box_in_image, inverse, jitter, warp
+from dice_core.affine import box_in_image, identity, jitter, warp
 from dice_core.bank import Bank
 from dice_core.exhaustive import Exhaustive
-from dice_core.exposure import even
+from dice_core.exposure import even, gains
 from dice_core.match import Templates, ncc
 from dice_core.reduction import reduce
 from dice_core.region import Defect, locate
@@ -19,6 +19,7 @@ from dice_core.register import Registration
 from dice_core.residual import evidence, rebuild
 from dice_core.rows import Verdict
 from dice_core.ssim import Reference, ssim_mean, ssim_pair_scores
+from dice_core.stages import Stages, as_photographed
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
@@ -132,30 +133,41 @@ class Scorer:
         ndarray
             float32 (N, H, W): beyond 1 or -1 is a defect; negative where too dark, 0 outside the part.
         """
+        return self.stages(images).evidence
+
+    def stages(self, images: npt.NDArray[np.uint8]) -> Stages:
+        """Keep what the judgement of images of the bank's size, uint8 (N, H, W), goes by."""
         work = resize(images, self._bank.size)
-        which = ncc(work, self._templates).argmax(axis=1) if len(work) else np.zeros(0, np.intp)
-        drawn = np.zeros(images.shape, np.float32)
+        size = images.shape[1], images.shape[2]
+        similarity = ncc(work, self._templates)
+        which = similarity.argmax(axis=1) if len(work) else np.zeros(0, np.intp)
+        seen = [np.zeros(images.shape, np.float32) for _ in range(3)]
+        gain = np.ones(len(work))
+        transforms = identity(len(work))
         for number in np.unique(which):
             face = self._bank.faces[number]
             own = np.flatnonzero(which == number)
-            aligned, transforms = self._align(number, work[own])
-            residual = aligned - rebuild(aligned, face.centre, face.components)
+            evened, transforms[own] = self._even(number, work[own])
+            aligned = warp(evened, transforms[own])
+            rebuilt = rebuild(aligned, face.centre, face.components)
+            residual = aligned - rebuilt
             found = evidence(residual, face.spread_dark, face.spread_bright) * face.part
-            as_photographed = warp(found / self._thresholds[number], inverse(transforms))
-            for at, seen in zip(own, as_photographed, strict=True):
-                drawn[at] = skimage_resize(seen, images.shape[1:], order=1, preserve_range=True)
-        return drawn
+            gain[own] = gains(work[own], evened, face.exposure)
+            rebuilt /= gain[own, None, None].astype(np.float32)
+            for kept, stage in zip(seen, (rebuilt, residual, found / self._thresholds[number]), strict=True):
+                kept[own] = as_photographed(stage, transforms[own], size)
+        return Stages(which, similarity, gain, transforms, *seen)
 
-    def _align(
-        self, number: int, work: npt.NDArray[np.uint8], aligned: npt.NDArray[np.float32] | None = None
+    def _even(
+        self, number: int, work: npt.NDArray[np.uint8]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Even images of one face and lay them on its target, and tell by which transforms."""
+        """Even images of one face, and tell by which transforms they are laid on its target."""
         face = self._bank.faces[number]
         evened = even(work, face.part, face.exposure)
         transforms = self._registrations[number].transforms(evened)
         if self._unsteady is not None:
             transforms = jitter(transforms, max(self._bank.size), self._unsteady)
-        return warp(evened, transforms, aligned), transforms
+        return evened, transforms
 
     def _residual_columns(
         self, work: npt.NDArray[np.uint8], which: npt.NDArray[np.intp]
@@ -170,7 +182,8 @@ class Scorer:
             for start in range(0, len(everyone), CHUNK):
                 own = everyone[start : start + CHUNK]
                 for few in _slices(len(own), FEW):
-                    _, transforms[own[few]] = self._align(number, work[own[few]], aligned[few])
+                    evened, transforms[own[few]] = self._even(number, work[own[few]])
+                    warp(evened, transforms[own[few]], aligned[few])
                 rebuild(aligned[: len(own)], face.centre, face.components, rebuilt[: len(own)])
                 for few in _slices(len(own), FEW):
                     mean[own[few]], low[own[few]] = ssim_pair_scores(aligned[few], rebuilt[few])

@@ -1,4 +1,4 @@
-"""Counts of rows that merge: per lot, label, face, status, reason and verdict, with a zero and a plus."""
+"""Counts of rows, which merge: by archive, lot, label, face, status, reason, verdict; with zero and plus."""
 
 import json
 from collections import Counter
@@ -13,6 +13,7 @@ from dice_core.rows import Status, Verdict
 class Kind(NamedTuple):
     """What rows are counted by; ``None`` where the row has none."""
 
+    archive: str
     lot: str
     label: str | None
     face: str | None
@@ -106,9 +107,9 @@ class Tally:
                 counts[kind.reason] += count
         return dict(counts)
 
-    def lots(self, reason: str) -> list[str]:
-        """List the lots with a row of that reason, sorted."""
-        return sorted({kind.lot for kind in self._counts if kind.reason == reason})
+    def archives(self, reason: str) -> list[str]:
+        """List the archives with a row of that reason, sorted."""
+        return sorted({kind.archive for kind in self._counts if kind.reason == reason})
 
     def to_json(self) -> str:
         """Write the counts as JSON that is the same for equal tallies."""

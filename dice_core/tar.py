@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO, NamedTuple
 
+from dice_core.gunzip import ExpansionError
 from dice_core.member import START, Cut, Member, Readable
 from dice_core.rows import Reason
 from dice_core.tar_header import (
@@ -31,13 +32,14 @@ _MAX_EXTENSION_HEADER = 1 << 20
 
 _REGULAR = (b"0", b"\0", b"7")
 _EXTENSIONS = (b"L", b"K", b"x", b"X", b"g")
+_PERHAPS_PLAIN = (b"0", b"x", b"L")
 _WITHOUT_PAYLOAD = (b"1", b"2", b"3", b"4", b"5", b"6")
 
 
 class _Seeking:
     """Goes forward in a seekable stream that others move about in between."""
 
-    broken = False
+    broken: Reason | None = None
 
     def __init__(self, stream: BinaryIO, position: int) -> None:
         self.window = Window(stream, start=position)
@@ -46,13 +48,13 @@ class _Seeking:
 
     def plain(self) -> tuple[int, bytes, list[list[int]]]:
         """Go on over plain files as far as in memory: where that begins, its bytes, the headers in it."""
-        if not self.window.at(self.position, BLOCK).startswith(b"0", 156):
+        if self.window.at(self.position, BLOCK)[156:157] not in _PERHAPS_PLAIN:
             return 0, b"", []
         data, start = self.window.data, self.window.start
         headers = plain_headers(data, self.position - start, self._end - start)
         if headers:
-            at, _, size = headers[-1]
-            self.position = start + at + BLOCK + size + -size % BLOCK
+            *_, payload, size = headers[-1]
+            self.position = min(start + payload + size + -size % BLOCK, self._end)
         return start, data, headers
 
     def read(self, size: int) -> bytes:
@@ -61,9 +63,10 @@ class _Seeking:
         return data
 
     def skip(self, size: int) -> bool:
-        """Go `size` bytes on; False where the stream ends before."""
-        self.position += size
-        return self.position <= self._end
+        """Go `size` bytes on, to the end of the stream at most; False where it ends before."""
+        whole = self.holds(size)
+        self.position = min(self.position + size, self._end)
+        return whole
 
     def holds(self, size: int) -> bool:
         """Tell whether the next `size` bytes can be there."""
@@ -74,12 +77,12 @@ class _Seeking:
 
 
 class _Streaming:
-    """Goes forward in a stream that cannot seek; `broken` once its decompressor has failed."""
+    """Goes forward in a stream that cannot seek; `broken` tells why its decompressor gives no more."""
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self.position = 0
-        self.broken = False
+        self.broken: Reason | None = None
 
     def read(self, size: int) -> bytes:
         pieces = []
@@ -110,7 +113,10 @@ class _Streaming:
         try:
             piece = b"" if self.broken else self._stream.read(min(size, _CHUNK))
         except (EOFError, zlib.error, gzip.BadGzipFile):
-            self.broken = True
+            self.broken = Reason.BROKEN_ARCHIVE
+            return b""
+        except ExpansionError:
+            self.broken = Reason.TOO_LARGE
             return b""
         self.position += len(piece)
         return piece
@@ -132,7 +138,8 @@ def walk_tar(stream: BinaryIO, start: Cut = START, stop: int | None = None) -> I
     ------
     tuple of Cut and Member
         In archive order. Where the container is broken, a last member with BROKEN_ARCHIVE: the one whose
-        payload is cut short, or one without a name where no header can be read.
+        payload is cut short, or one without a name where no header can be read. So it is where nothing at
+        all follows the last member: an archive that was cut there lacks the zeros that end it.
     """
     for position, member in _walk_tar(_Seeking(stream, start.offset), start.index, stop):
         yield Cut(member.index, position), member
@@ -174,7 +181,8 @@ def stream_tar(stream: Readable, max_bytes: int) -> Iterator[tuple[Member, bytes
     ----------
     stream
         Only ``read`` is used. EOFError, zlib.error and gzip.BadGzipFile are the archive's fault and end it
-        with BROKEN_ARCHIVE; any other error is the storage's and is raised.
+        with BROKEN_ARCHIVE, an ExpansionError ends it with TOO_LARGE; any other error is the storage's and
+        is raised.
     max_bytes
         Larger payloads are skipped in pieces and are TOO_LARGE.
 
@@ -194,7 +202,8 @@ def stream_tar(stream: Readable, max_bytes: int) -> Iterator[tuple[Member, bytes
         payload = reader.read(member.size) if reason is None else b""
         whole = len(payload) == member.size if reason is None else reader.skip(member.size)
         if not whole:
-            yield replace(member, reason=Reason.BROKEN_ARCHIVE), Reason.BROKEN_ARCHIVE
+            reason = reader.broken or Reason.BROKEN_ARCHIVE
+            yield replace(member, reason=reason), reason
             return
         yield member, payload if reason is None else reason
 
@@ -213,9 +222,9 @@ def _walk_tar(reader: _Seeking | _Streaming, index: int, stop: int | None) -> It
     try:
         while index < last:
             begin, data, headers = reader.plain()
-            for at, name_end, size in headers[: last - index]:
+            for at, name, name_end, payload, size in headers[: last - index]:
                 start = begin + at
-                yield start, Member(index, printable(data[at:name_end]), start + BLOCK, size)
+                yield start, Member(index, printable(data[name:name_end]), begin + payload, size)
                 index += 1
             start = reader.position
             if index >= last or (header := _next_header(reader)) is None:
@@ -232,7 +241,7 @@ def _walk_tar(reader: _Seeking | _Streaming, index: int, stop: int | None) -> It
             # Where even the padding is missing, the next read finds the end.
             reader.skip(offset + size + -size % BLOCK - reader.position)
     except BrokenError:
-        yield start, Member(index, "", start, 0, Reason.BROKEN_ARCHIVE)
+        yield start, Member(index, "", start, 0, reader.broken or Reason.BROKEN_ARCHIVE)
 
 
 def _next_header(reader: _Seeking | _Streaming) -> _Header | None:
@@ -245,8 +254,8 @@ def _next_header(reader: _Seeking | _Streaming) -> _Header | None:
         if kind not in _EXTENSIONS:
             return _described(reader, block, kind, size, said)
         said |= _extension(reader, kind, size)
-    # One block of zeros amid headers is a hole where members were, and must not pass for the end.
-    if said or reader.read(BLOCK).strip(b"\0"):
+    # No block at all is a cut, and one of zeros amid headers a hole where members were: neither is the end.
+    if said or not block or reader.read(BLOCK).strip(b"\0"):
         raise BrokenError
     reader.finish()
     if reader.broken:

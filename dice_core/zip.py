@@ -4,13 +4,14 @@ Sources: PKWARE APPNOTE 6.3.10 (zip, zip64), RFC 1951 (deflate).
 """
 
 import io
+import math
 import stat
 import struct
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from dice_core.member import START, Cut, Member, read_up_to
+from dice_core.member import START, Cut, Member, expands_too_far, read_up_to
 from dice_core.rows import Reason
 from dice_core.window import Window
 
@@ -144,7 +145,12 @@ def _widened(extra: bytes, *fields: int) -> tuple[int, ...]:
 
 
 def read_zip(
-    stream: BinaryIO, max_bytes: int, start: Cut = START, stop: int | None = None
+    stream: BinaryIO,
+    max_bytes: int,
+    start: Cut = START,
+    stop: int | None = None,
+    *,
+    max_expansion: float = math.inf,
 ) -> Iterator[tuple[Member, bytes | Reason]]:
     """Read the members of a zip in order, those that follow each other from the same larger pieces.
 
@@ -154,6 +160,8 @@ def read_zip(
         As `walk_zip` takes them.
     max_bytes
         Larger payloads are passed over and are TOO_LARGE.
+    max_expansion
+        And so are those of more than so many bytes for each compressed one.
 
     Yields
     ------
@@ -164,20 +172,20 @@ def read_zip(
     for _, member in walk_zip(stream, start, stop):
         if member.reason is not None:
             yield member, member.reason
-        elif member.size > max_bytes:
+        elif member.size > max_bytes or expands_too_far(member.size, member.compressed_size, max_expansion):
             yield member, Reason.TOO_LARGE
         else:
-            yield member, _read_zipped(window, member, max_bytes)
+            yield member, _read_zipped(window, member)
 
 
-def read_zipped(stream: BinaryIO, member: Member, max_bytes: int) -> bytes | Reason:
+def read_zipped(stream: BinaryIO, member: Member) -> bytes | Reason:
     """Read the bytes of a member that `walk_zip` found, as `dice_core.archive.read_member` does."""
     # One piece that most likely holds all: name and extra field need not be as long as the directory says.
     likely = _LOCAL_HEADER.size + len(member.name) + _LIKELY_EXTRA + min(member.compressed_size, _CHUNK)
-    return _read_zipped(Window(stream, likely, member.offset), member, max_bytes)
+    return _read_zipped(Window(stream, likely, member.offset), member)
 
 
-def _read_zipped(window: Window, member: Member, max_bytes: int) -> bytes | Reason:
+def _read_zipped(window: Window, member: Member) -> bytes | Reason:
     header = window.at(member.offset, _LOCAL_HEADER.size)
     if len(header) < _LOCAL_HEADER.size:
         return Reason.TRUNCATED
@@ -186,28 +194,27 @@ def _read_zipped(window: Window, member: Member, max_bytes: int) -> bytes | Reas
         return Reason.CORRUPT
     position = member.offset + _LOCAL_HEADER.size + name_size + extra_size
     if member.method == _DEFLATED:
-        content: bytes | Reason = _inflate(window, position, member.compressed_size, max_bytes)
+        content: bytes | Reason = _inflate(window, position, member.compressed_size, member.size)
     else:
         content = window.at(position, member.size)
         content = content if len(content) == member.size else Reason.TRUNCATED
     if isinstance(content, Reason):
         return content
-    if len(content) > max_bytes:
-        return Reason.TOO_LARGE
     return content if len(content) == member.size and zlib.crc32(content) == member.crc else Reason.CORRUPT
 
 
-def _inflate(window: Window, position: int, unread: int, max_bytes: int) -> bytes | Reason:
+def _inflate(window: Window, position: int, unread: int, size: int) -> bytes | Reason:
+    """Inflate one byte more than a member claims to have at most: that one shows that it lies."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     content = bytearray()
-    while not inflater.eof and len(content) <= max_bytes:
+    while not inflater.eof and len(content) <= size:
         chunk = window.at(position, min(unread, _CHUNK))
         if not chunk:
             return Reason.TRUNCATED if unread else Reason.CORRUPT
         position += len(chunk)
         unread -= len(chunk)
         try:
-            content += inflater.decompress(chunk, max_bytes + 1 - len(content))
+            content += inflater.decompress(chunk, size + 1 - len(content))
         except zlib.error:
             return Reason.CORRUPT
     return bytes(content)

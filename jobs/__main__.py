@@ -6,9 +6,9 @@ from typing import Any, NoReturn
 
 import typer
 
-from jobs import commands_job, commands_model, commands_rows
+from jobs import commands_job, commands_model, commands_review, commands_rows
 from jobs.commands import Finish, say
-from jobs.errors import ExitCode, Refusal, UnfinishedError
+from jobs.errors import ExitCode, Refusal, UnavailableError, UnfinishedError
 
 PROGRAM = "dice-inspect"
 
@@ -18,6 +18,11 @@ COMMANDS = (
     commands_model.fit,
     commands_job.score,
     commands_rows.evaluate,
+    commands_rows.report,
+    commands_review.explain,
+    commands_review.export,
+    commands_review.review,
+    commands_review.decide,
     commands_job.status,
     commands_job.verify,
     commands_rows.query,
@@ -47,6 +52,12 @@ def _told(error: Any) -> str:
     return f"{error.format_message().rstrip('.')}: {command} --help tells more"
 
 
+def _code(error: BaseException) -> ExitCode:
+    """Tell a refusal from what a store that is down let nobody look at."""
+    down = isinstance(error, UnavailableError) or isinstance(error.__cause__, UnavailableError)
+    return ExitCode.SHARDS_FAILED if down else ExitCode.REFUSED
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; wrong usage and refusals are one line on standard error and exit code 2."""
     try:
@@ -55,7 +66,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             raise KeyboardInterrupt  # noqa: TRY301
     except (Refusal, UsageError) as error:
         say(f"{PROGRAM}: {' '.join(_told(error).split())}")
-        sys.exit(ExitCode.REFUSED)
+        sys.exit(_code(error))
     except UnfinishedError as error:
         say(f"{PROGRAM}: {error}")
         sys.exit(ExitCode.SHARDS_FAILED)
@@ -69,7 +80,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except OSError as error:
         # A disk that is full, a folder that is gone: nothing in this program mends it.
         say(f"{PROGRAM}: {error.filename or 'storage'}: {error.strerror or error}: the same command goes on")
-        sys.exit(ExitCode.REFUSED)
+        sys.exit(_code(error))
     except Finish as finished:
         sys.exit(finished.code)
     sys.exit(ExitCode.DONE)

@@ -9,12 +9,13 @@ import platform
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from types import ModuleType
 from typing import Any
 
 import dask
 import psutil
 from dask.system import CPU_COUNT
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, scheduler, worker
 from distributed.system import MEMORY_LIMIT
 
 from jobs import memory
@@ -161,13 +162,19 @@ def _local(workers: int, limit: int, level: int) -> Iterator[Client]:
                 processes=True,
                 host="127.0.0.1",
                 dashboard_address="127.0.0.1:0",  # without it, a port of all interfaces is opened
-                scheduler_kwargs={"dashboard": False},
+                scheduler_kwargs={"dashboard": False, "extensions": _without_spans(scheduler)},
+                extensions=_without_spans(worker),
                 memory_limit=limit,
                 silence_logs=level,
             )
             stack.enter_context(cluster)
             client = stack.enter_context(Client(cluster, set_as_default=False))
         yield client
+
+
+def _without_spans(kind: ModuleType) -> dict[str, type]:
+    """List Dask's extensions but for the one that keeps a line of every submission for ever."""
+    return {name: each for name, each in kind.DEFAULT_EXTENSIONS.items() if name != "spans"}
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import typer
 
 from dice_core.policy import Policy
 from jobs.errors import Refusal
+from jobs.reader import Limits
 from jobs.text import plain
 
 Prevalence = Annotated[
@@ -15,6 +16,17 @@ Prevalence = Annotated[
         help="Share of defective parts in service, such as 0.0005; tells what alarms are worth.",
     ),
 ]
+SourceRoot = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PREFIX=NAME", help="Where archives lie now, if no longer where scored."),
+]
+MaxBytes = Annotated[int, typer.Option(metavar="N", help="Bytes that a member may have.")]
+MaxPixels = Annotated[int, typer.Option(metavar="N", help="Pixels that an image may have, by its header.")]
+MaxMembers = Annotated[int, typer.Option(metavar="N", help="Members that are read of one source.")]
+MaxExpansion = Annotated[
+    int, typer.Option(metavar="N", help="Bytes that may come of each compressed one, in zip and gzip.")
+]
+LIMITS = Limits()
 Job = Annotated[str, typer.Argument(metavar="DIR", help="A job folder, as score wrote it.")]
 
 

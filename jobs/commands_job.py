@@ -6,14 +6,18 @@ from typing import Annotated
 
 import typer
 
+from dice_core.scale import OnSize
 from jobs import show, show_status
-from jobs.commands import Finish, Job, finish, say
+from jobs.commands import LIMITS, Finish, Job, MaxBytes, MaxExpansion, MaxMembers, MaxPixels, finish, say
 from jobs.compact import compact as run_compact
 from jobs.config import TASK_TIMEOUT, ScoreSettings
 from jobs.errors import ExitCode
 from jobs.evaluate import evaluate as run_evaluate
+from jobs.lotrule import ARCHIVE
 from jobs.progress import counting, make_listener
+from jobs.reader import Limits
 from jobs.score import score as run_score
+from jobs.sourcelist import named
 from jobs.status import status as run_status
 from jobs.text import plain
 from jobs.verify import verify as run_verify
@@ -21,7 +25,11 @@ from jobs.verify import verify as run_verify
 
 def score(
     sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="tar, tar.gz, zip, folder, or a glob of them.")
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="tar, tar.gz, zip, folder, image, a glob of them, or @FILE that lists them.",
+        ),
     ],
     model: Annotated[str, typer.Option(metavar="FILE", help="The model that fit wrote.")],
     out: Annotated[
@@ -61,6 +69,18 @@ def score(
         list[str] | None,
         typer.Option(metavar="PREFIX=NAME", help="Name what lies below a folder NAME/..., wherever that is."),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="CSV or Parquet: archive and member, or content_hash, and label of images."
+        ),
+    ] = None,
+    lot: Annotated[
+        str,
+        typer.Option(
+            metavar="archive|folder|REGEX", help="Which lot an image is of; REGEX has one group, in its name."
+        ),
+    ] = ARCHIVE,
     maps: Annotated[
         str | None,
         typer.Option(
@@ -78,13 +98,21 @@ def score(
             help="Compare with every face at every small translation too, and keep all scores.",
         ),
     ] = False,
+    on_size: Annotated[
+        OnSize,
+        typer.Option(help="What becomes of images of another size than the model's; resized if in shape."),
+    ] = OnSize.REJECT,
+    max_bytes: MaxBytes = LIMITS.max_bytes,
+    max_pixels: MaxPixels = LIMITS.max_pixels,
+    max_members: MaxMembers = LIMITS.max_members,
+    max_expansion: MaxExpansion = LIMITS.max_expansion,
 ) -> None:
     """Score every image of the archives: one Parquet row each, then thresholds and F1.
 
     The same command again goes on where it was; sources may be added at any time.
     """
     settings = ScoreSettings(
-        sources=tuple(sources),
+        sources=named(sources),
         model=model,
         out=out,
         cluster=cluster,
@@ -95,9 +123,13 @@ def score(
         replace_changed=replace_changed,
         settle=settle,
         source_roots=tuple(source_root or ()),
+        labels=labels,
+        lot=lot,
         maps=maps,
         log_json=log_json,
         exhaustive=exhaustive,
+        on_size=on_size,
+        limits=Limits(max_bytes, max_pixels, max_members, max_expansion),
     )
     result = run_score(settings, evaluate=run_evaluate, listener=make_listener())
     if result.exit_code is ExitCode.INTERRUPTED:

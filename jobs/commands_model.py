@@ -7,11 +7,23 @@ import typer
 from dice_core.policy import FORMS
 from jobs import show
 from jobs.cluster import usable_cores, usable_memory
-from jobs.commands import Prevalence, finish, policy, say
+from jobs.commands import (
+    LIMITS,
+    MaxBytes,
+    MaxExpansion,
+    MaxMembers,
+    MaxPixels,
+    Prevalence,
+    finish,
+    policy,
+    say,
+)
 from jobs.demo import demo as run_demo
 from jobs.fit import FitSettings
 from jobs.fit import fit as run_fit
 from jobs.progress import counting, make_listener
+from jobs.reader import Limits
+from jobs.sourcelist import named
 from jobs.synth import SynthSettings
 from jobs.synth import synth as run_synth
 from jobs.teaching import Sources
@@ -65,6 +77,12 @@ def fit(
     anomaly_label: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="A folder of defective parts.  [default: ano]")
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Labels of each SOURCE's images: CSV or Parquet, instead of their folders."
+        ),
+    ] = None,
     size: Annotated[
         int | None,
         typer.Option(
@@ -79,14 +97,19 @@ def fit(
     per_face: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--per-face", help="Give each face with enough good images its own thresholds.")
     ] = False,
+    max_bytes: MaxBytes = LIMITS.max_bytes,
+    max_pixels: MaxPixels = LIMITS.max_pixels,
+    max_members: MaxMembers = LIMITS.max_members,
+    max_expansion: MaxExpansion = LIMITS.max_expansion,
 ) -> None:
     """Learn the templates of good parts and the thresholds, and write them as a model."""
     settings = FitSettings(
         sources=Sources(
-            labelled=tuple(sources or ()),
-            good=tuple(good or ()),
-            bad=tuple(bad or ()),
+            labelled=named(sources or ()),
+            good=named(good or ()),
+            bad=named(bad or ()),
             anomaly_labels=tuple(anomaly_label or ("ano",)),
+            labels=labels,
         ),
         model=model,
         size=size,
@@ -95,5 +118,6 @@ def fit(
         per_face=per_face,
         threads=usable_cores(),
         memory=usable_memory(),
+        limits=Limits(max_bytes, max_pixels, max_members, max_expansion),
     )
     show.write(show.fitted(run_fit(settings, say), model))

@@ -1,6 +1,7 @@
 """The commands that tell what the rows of a job hold; none of them changes one."""
 
 import json
+import time
 from enum import StrEnum
 from typing import Annotated
 
@@ -9,12 +10,14 @@ import typer
 from dice_core.policy import FORMS
 from jobs import show
 from jobs.caveats import incomplete
-from jobs.commands import Job, Prevalence, policy
+from jobs.commands import Job, Prevalence, SourceRoot, policy
 from jobs.coverage import cover
 from jobs.evaluate import DEFAULT_SCORE
 from jobs.evaluate import evaluate as run_evaluate
 from jobs.query import query as run_query
 from jobs.query import render
+from jobs.report import GALLERY, ReportSettings
+from jobs.report import report as run_report
 from jobs.text import plain
 
 
@@ -46,6 +49,9 @@ def evaluate(
     correct_lots: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--correct-lots", help="What if the thresholds of drifted lots were corrected.")
     ] = False,
+    decided: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--decided", help="Judge by the thresholds of the decision in force.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,  # noqa: FBT002
 ) -> None:
     """Tell what the rows are worth, from the Parquet alone; writes nothing."""
@@ -56,6 +62,7 @@ def evaluate(
         prevalence=prevalence,
         per_face=per_face,
         correct_lots=correct_lots,
+        decided=decided,
     )
     if as_json:
         typer.echo(json.dumps(evaluation, ensure_ascii=False, allow_nan=False))
@@ -76,3 +83,20 @@ def query(
     for line in incomplete(missing):
         typer.echo(plain(line), err=form is not Format.TABLE)
     typer.echo(result, nl=False)
+
+
+def report(
+    job: Job,
+    out: Annotated[str, typer.Option(metavar="FILE.html", help="The report to write.")],
+    gallery: Annotated[
+        int, typer.Option(metavar="N", help="Images of each kind in the gallery; 0 for none.")
+    ] = GALLERY,
+    source_root: SourceRoot = None,
+) -> None:
+    """Show what a job found as one HTML file: figures, plots, lots, and a gallery of what is worth a look.
+
+    The file needs no network and no server. Images are read from their archives; what is gone is said to be.
+    """
+    result = run_report(ReportSettings(job, out, gallery, tuple(source_root or ())), time.time())
+    gone = f", {result.gone:,} of them not to be had" if result.gone else ""
+    typer.echo(plain(f"report of {result.size / 1e6:.1f} MB, {result.images:,} images{gone}: {out}"))

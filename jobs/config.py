@@ -1,10 +1,13 @@
 """The job's settings: checked once, where they enter, and frozen from then on."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
+from dice_core.scale import OnSize
 from jobs import plan, storage
 from jobs.errors import Refusal
+from jobs.lotrule import ARCHIVE, LotRule
 from jobs.reader import Limits
 from jobs.roots import Roots
 from jobs.settle import parse_duration
@@ -61,6 +64,12 @@ class ScoreSettings:
     """File to append every event to; decides no row."""
     exhaustive: bool = False
     """Whether every image is compared with every face's template, each at every small translation."""
+    labels: str | None = None
+    """Table of labels that go before those of folders, as `Labels` reads it."""
+    lot: str = ARCHIVE
+    """Which lot an image is of, as `LotRule` reads it."""
+    on_size: OnSize = OnSize.REJECT
+    """What becomes of images whose size is not the model's."""
     shard_size: int = plan.SHARD_SIZE
     task_images: int = plan.SHARD_SIZE
     """About as many images make one task; decides no row."""
@@ -74,6 +83,7 @@ class ScoreSettings:
         check_spec(self.cluster)
         RejectLimit.parse(self.max_rejects)
         Roots.parse(self.source_roots)
+        LotRule.parse(self.lot)
         if self.settle is not None:
             parse_duration(self.settle)
         for name in ("workers", "shard_size", "task_images"):
@@ -82,13 +92,29 @@ class ScoreSettings:
                 raise Refusal(f"--{name.replace('_', '-')} {value}: give a number from 1 up")
         if not 0 < self.task_timeout < math.inf:
             raise Refusal(f"--task-timeout {self.task_timeout:g}: give a number of seconds above 0")
+        self._check_places()
+
+    def _check_places(self) -> None:
         for url in (*self.sources, self.model, self.out):
             storage.absolute(url)
         if self.log_json is not None:
             storage.absolute(self.log_json)
+            if storage.is_remote(self.log_json):
+                raise Refusal(f"--log-json {self.log_json}: a store appends to nothing: name a local file")
         if self.maps is not None and f"{storage.absolute(self.maps)}/".startswith(
             f"{storage.absolute(self.out)}/"
         ):
             raise Refusal(f"--maps {self.maps}: lies in the job folder: name one outside it")
         if storage.printable(self.out) != self.out:
             raise Refusal(f"--out {storage.printable(self.out)}: its name is not UTF-8: name another folder")
+
+    def told(self) -> dict[str, Any]:
+        """List the settings; names that are not valid UTF-8, which no JSON holds, as they are printed."""
+        fields = asdict(self)
+        texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+        lists = {name: value for name, value in fields.items() if isinstance(value, tuple)}
+        return {
+            **fields,
+            **{name: storage.printable(text) for name, text in texts.items()},
+            **{name: [storage.printable(text) for text in value] for name, value in lists.items()},
+        }

@@ -23,3 +23,11 @@ class Refusal(Exception):  # noqa: N818 - nothing went wrong inside: the request
 
 class UnfinishedError(Exception):
     """A job that could not be brought to its end: one line; the same command goes on."""
+
+
+class SourceChangedError(Exception):
+    """A source is no longer what was planned; its rows would mix two contents."""
+
+
+class UnavailableError(OSError):
+    """A store that does not answer, or not as it should: nothing is known of what was asked for."""

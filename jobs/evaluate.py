@@ -15,7 +15,8 @@ from dice_core.interval import COVERAGE, FEWEST_PARTS, Groups, Over, independent
 from dice_core.policy import Policy
 from dice_core.rows import SCHEMA, SCORE_DIRECTIONS, Status
 from dice_core.threshold import Confusion, Truth
-from jobs import faces, folder, parquet, planlist, storage
+from jobs import corrections, decisions, faces, folder, parquet, planlist, storage
+from jobs.arrowfiles import files_of
 from jobs.coverage import cover
 from jobs.errors import Refusal
 from jobs.expected import check, foresee
@@ -34,6 +35,7 @@ def evaluate(
     prevalence: float | None = None,
     per_face: bool = False,
     correct_lots: bool = False,
+    decided: bool = False,
 ) -> dict[str, Any]:
     """Evaluate the rows of a job folder.
 
@@ -52,6 +54,9 @@ def evaluate(
     correct_lots
         Whether to tell as well what correcting the thresholds of lots that drifted would change.
 
+    decided
+        Whether to judge by the thresholds of the decision in force, rather than by the model's.
+
     Returns
     -------
     dict
@@ -69,19 +74,29 @@ def evaluate(
         raise Refusal("--per-face: says how a what-if is chosen: give --threshold too")
     if correct_lots and score != DEFAULT_SCORE:
         raise Refusal(f"--correct-lots: corrects {DEFAULT_SCORE} alone: leave out --score {score}")
+    if decided and (policy is not None or score != DEFAULT_SCORE):
+        raise Refusal("--decided: judges defect_score as it was decided: leave out --threshold and --score")
     bank = read_model(out)
     prevalence = bank.prevalence if prevalence is None else prevalence
     check(policy, prevalence)
     # One listing for both: what is told of as complete is what is read.
     names = storage.list_names(out)
-    covered, rows = cover(out, names), open_rows(out, names)
+    covered, rows, corrected = cover(out, names), open_rows(out, names), corrections.read(out)
+    decision = decisions.read(out)
     try:
-        counts, labelled, duplicates = _count(rows), read_labelled(rows, bank), count_duplicates(rows)
+        counts, labelled, duplicates = (
+            _count(rows),
+            read_labelled(rows, bank, corrected),
+            count_duplicates(rows),
+        )
         lots = Lots.of(judge_lots(rows, bank), bank)
     except (OSError, pa.ArrowException) as error:
         raise Refusal(f"{out}: {error}: verify names the parts that are damaged") from error
     known = {column: Limits.of_model(bank, column) for column in SCORE_DIRECTIONS}
     limits = known[score]
+    in_force = decision if decided else None
+    if in_force is not None:
+        limits = in_force.limits(bank)
     if policy is not None:
         limits = Limits.chosen(labelled, score, policy, prevalence, len(bank.faces), per_face=per_face)
     called = limits.called(labelled)
@@ -96,6 +111,8 @@ def evaluate(
         **_judge(labelled, limits),
         "prevalence": float(labelled.bad.mean()) if len(labelled.bad) else None,
         "independent_parts": len(np.unique(group)),
+        "review": corrected.number,
+        "decision": 0 if in_force is None else in_force.number,
         "seen": int(labelled.seen.sum()),
         "f1_unseen": unseen["f1"],
         "unseen": unseen,
@@ -106,7 +123,7 @@ def evaluate(
         "expected": foresee(
             beyond=limits.beyond(labelled),
             labelled=labelled,
-            stored=bank.expected.get(score) if policy is None else None,
+            stored=bank.expected.get(score) if policy is None and in_force is None else None,
             prevalence=prevalence,
         ),
         "per_face": faces.per_face(labelled, called, group, bank, limits),
@@ -151,7 +168,7 @@ def open_rows(out: str, names: Iterable[str] | None = None) -> ds.Dataset:
         raise Refusal(f"{out}: {error}: the same score command writes it anew") from error
     if not files:
         return ds.dataset(SCHEMA.empty_table())
-    return ds.dataset(files, schema=SCHEMA, format="parquet")
+    return ds.dataset(files, schema=SCHEMA, format="parquet", filesystem=files_of(out))
 
 
 def _count(rows: ds.Dataset) -> dict[str, int]:

@@ -12,8 +12,28 @@ from jobs.shard import Failure, PartReport
 
 
 @dataclass(frozen=True, slots=True)
+class Planning:
+    """Headers are walked: told now and then where that takes more than a second, before there is a log.
+
+    Attributes
+    ----------
+    sources, sources_done
+        Asked for, and looked at so far.
+    members
+        Found so far.
+    ended
+        Whether it is over, well or not.
+    """
+
+    sources: int
+    sources_done: int
+    members: int
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
-    """What is to be done is known: first of all, and only where there is anything to score.
+    """What is to be done is known: the first in a log, and only where there is anything to score.
 
     Attributes
     ----------
@@ -27,6 +47,20 @@ class Planned:
     rows: int | None
     shards_before: int = 0
     rows_before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A large tar.gz is to be read, by one worker alone.
+
+    Attributes
+    ----------
+    size
+        Bytes of the archive.
+    """
+
+    archive: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +149,9 @@ class Done:
     """Whether every planned shard has its rows."""
 
 
-Event = Planned | Started | Rejected | Committed | Retried | WorkerLost | Failed | Scored | Done
+_Before = Planning | Planned | Streamed | Started
+_Meanwhile = Rejected | Committed | Retried | WorkerLost | Failed
+Event = _Before | _Meanwhile | Scored | Done
 Listener = Callable[[Event], None]
 
 

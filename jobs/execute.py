@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures import Future as Rescued
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from itertools import count
 from queue import Empty, SimpleQueue
@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from dask.local import get_sync
+from dask.utils import key_split
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
@@ -188,11 +189,10 @@ class _Window:
                     wait = self._submit()
                 if not self._flying and wait is None:
                     return
-                try:
-                    future = self._finished.get(timeout=_RECOUNT_SECONDS if wait is None else wait)
-                except Empty:
-                    continue
-                yield from self._settle(future, self._flying.pop(future))
+                finished = self._wait(_RECOUNT_SECONDS if wait is None else wait)
+                told = self._fetch(finished)
+                for future in finished:
+                    yield from self._settle(future, self._flying.pop(future), told.get(future))
         finally:
             self._rescuer.shutdown(wait=False, cancel_futures=True)
             if self._client.status == "running":
@@ -204,12 +204,16 @@ class _Window:
         while True:
             now = time.monotonic()
             room = backlog.breaker.room(len(self._flying), most, now)
+            if self._flying and 2 * room < most:
+                room = 0  # a graph costs the scheduler more than a task of it
             taken = backlog.take(min(room, _SLICE), now) if room else []
             if not taken:
                 wait = backlog.wait(now)
                 if wait is None or (self._flying and not room):
                     return None if wait is None else _RECOUNT_SECONDS  # for what flies to finish
                 return min(max(wait, 0.01), _RECOUNT_SECONDS)
+            # Dask remembers a hundred thousand keys; each of these is met once.
+            key_split.cache_clear()
             # What is tried again must have a key of its own, or the scheduler answers with the old error.
             tasks = graph(taken, self._task, f"{self._run_id}{next(self._slices)}")
             # What fails is tried again by rules that know why it failed.
@@ -221,12 +225,33 @@ class _Window:
         self._flying[future] = bundle
         future.add_done_callback(self._finished.put)
 
-    def _settle(self, future: Any, bundle: Bundle) -> Iterator[PartReport | Failure]:
+    def _wait(self, seconds: float) -> list[Any]:
+        """Wait until a task has ended, and give all that have."""
+        finished = []
+        with suppress(Empty):
+            finished.append(self._finished.get(timeout=seconds))
+            while True:
+                finished.append(self._finished.get_nowait())
+        return finished
+
+    def _fetch(self, finished: Iterable[Any]) -> dict[Any, tuple[PartReport, ...]]:
+        """Fetch the reports of tasks that ended well in one round trip; without those lost on the way."""
+        well = [each for each in finished if isinstance(each, Future) and each.status == "finished"]
+        if not well:
+            return {}
+        with suppress(OSError, TimeoutError, CancelledError):
+            told = self._client.gather(dict(enumerate(well)), errors="skip")
+            return {future: told[number] for number, future in enumerate(well) if told.get(number)}
+        return {}
+
+    def _settle(
+        self, future: Any, bundle: Bundle, reports: tuple[PartReport, ...] | None
+    ) -> Iterator[PartReport | Failure]:
         if future.cancelled() or self._client.status != "running":
             raise ClusterLostError("the scheduler is gone")
         try:
-            error = future.exception()
-            reports = () if error else future.result()
+            error = None if reports else future.exception()
+            reports = reports or (() if error else future.result())
         except (OSError, TimeoutError, CancelledError):
             reports = error = None
         if reports is None or (isinstance(future, Future) and future.status == "lost"):

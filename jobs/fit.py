@@ -55,6 +55,8 @@ class FitSettings:
     def __post_init__(self) -> None:
         if not self.sources.labelled and not self.sources.good:
             raise Refusal("no source: name archives or folders of good images, or give --good")
+        if self.sources.labels is not None and not self.sources.labelled:
+            raise Refusal("--labels: labels images of plain sources: name them beside --good and --bad")
         least, most = _SIZES
         if self.size is not None and not least <= self.size <= most:
             raise Refusal(f"--size {self.size}: give a number of pixels from {least} to {most}")
@@ -139,7 +141,7 @@ def _check_target(model: str) -> None:
     """Refuse to write over a file that is no model."""
     if storage.is_folder(model):
         raise Refusal(f"--model {model}: is a folder: name a file")
-    if not storage.is_folder(storage.parent(model)):
+    if not storage.takes_files(storage.parent(model)):
         raise Refusal(f"--model {model}: its folder does not exist: make it, or name another file")
     if storage.exists(model):
         try:
@@ -154,6 +156,11 @@ def _announce(teaching: Teaching, say: Say) -> None:
         say(f"taken as {what}: {listed or 'none'}")
     for reason, count in teaching.left_out.items():
         say(f"left out: {count:,} {reason}")
+    table = teaching.table
+    if table is not None and table.unlabelled:
+        say(f"left out: {table.unlabelled:,} without a line in the table of labels")
+    if table is not None and table.unmatched:
+        say(f"NO IMAGE for {table.unmatched:,} lines of that table, first {table.first_unmatched(1)[0]}")
 
 
 def _working_size(image_size: tuple[int, int], asked: int | None) -> tuple[int, int]:

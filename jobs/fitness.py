@@ -20,6 +20,16 @@ def make_probe(packages: tuple[str, ...], sees: tuple[str, ...]) -> Callable[[],
         import importlib.util  # noqa: PLC0415
         import os  # noqa: PLC0415
 
+        def is_there(path: str) -> bool:
+            if "://" not in path:
+                return os.path.exists(path)  # noqa: PTH110
+            from jobs import storage  # noqa: PLC0415
+
+            try:
+                return storage.exists(path)
+            except Exception:  # noqa: BLE001 - whatever the reason, this process does not find it
+                return False
+
         versions: dict[str, str | None] = {}
         for package in packages:
             try:
@@ -30,7 +40,7 @@ def make_probe(packages: tuple[str, ...], sees: tuple[str, ...]) -> Callable[[],
         return {
             "versions": versions,
             "origins": {package: spec and spec.origin for package, spec in specs.items()},
-            "unseen": [path for path in sees if not os.path.exists(path)],  # noqa: PTH110
+            "unseen": [path for path in sees if not is_there(path)],
         }
 
     return probe

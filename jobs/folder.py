@@ -8,13 +8,15 @@ from enum import Enum
 from typing import Any, cast
 
 from dice_core.rows import SCHEMA_VERSION
-from jobs import parquet, planlist, storage
+from dice_core.scale import OnSize
+from jobs import parquet, planlist, records, storage
 from jobs.errors import Refusal
+from jobs.lotrule import ARCHIVE
 from jobs.plan import ArchiveRecord, archive_prefix, part_prefix
 from jobs.reader import Limits
 from jobs.roots import NO_ROOTS, Roots
 
-ROWS_VERSION = 2
+ROWS_VERSION = 3
 """Raised whenever the same image and the same model would give another row."""
 
 JOB = "_job.json"
@@ -22,9 +24,12 @@ MODEL = "_model.npz"
 PLAN = planlist.PLAN
 PARTS = "_parts.parquet"
 LOTS = "_lots.parquet"
+LABELS = "_labels.parquet"
+"""There only where labels came from a table."""
 SUMMARY = "_summary.json"
 PROGRESS = "_progress.json"
 """There only until the job has ended."""
+_LISTS = (SUMMARY, LOTS, LABELS, PLAN, PARTS, PROGRESS)
 
 _CHANGED_TOLD = 10
 """Changed sources that a refusal names; it counts them all."""
@@ -50,7 +55,8 @@ def is_part(name: str, *, compacted: bool = False) -> bool:
 
 def is_own(name: str, *, compacted: bool = False) -> bool:
     """Tell whether a name is one that only a job writes, or else only a compacted one."""
-    return name in (JOB, MODEL, PLAN, PARTS, LOTS, SUMMARY, PROGRESS) or is_part(name, compacted=compacted)
+    known = name in (JOB, *_LISTS, MODEL) or records.is_record(name)
+    return known or is_part(name, compacted=compacted)
 
 
 def compacted_part(number: int) -> str:
@@ -68,8 +74,10 @@ def compacted_job(job: Mapping[str, Any], parts: str) -> dict[str, Any]:
     return {**job, "kind": _COMPACTED_KIND, "compacted_parts": parts}
 
 
-def deciding(model_hash: str, shard_size: int, limits: Limits, *, exhaustive: bool = False) -> dict[str, Any]:
-    """List all that decides the rows, apart from the sources."""
+def deciding(
+    model_hash: str, shard_size: int, limits: Limits, *, exhaustive: bool = False, **more: str | None
+) -> dict[str, Any]:
+    """List all that decides the rows, apart from the sources; `more` may name `on_size`, `lot`, `labels`."""
     return {
         "schema_version": SCHEMA_VERSION,
         "rows_version": ROWS_VERSION,
@@ -77,7 +85,12 @@ def deciding(model_hash: str, shard_size: int, limits: Limits, *, exhaustive: bo
         "shard_size": shard_size,
         "max_bytes": limits.max_bytes,
         "max_pixels": limits.max_pixels,
+        "max_members": limits.max_members,
+        "max_expansion": limits.max_expansion,
         "exhaustive": exhaustive,
+        "on_size": more.get("on_size", OnSize.REJECT.value),
+        "lot": more.get("lot", ARCHIVE),
+        "labels": more.get("labels"),
     }
 
 
@@ -255,7 +268,7 @@ def _remove_replaced(out: str) -> None:
 
 def _clear(out: str) -> None:
     """Remove the job's own files. The job file stays until it is replaced: it tells whose the others are."""
-    for name in (SUMMARY, LOTS, PLAN, PARTS, PROGRESS, *filter(is_part, storage.list_names(out)), MODEL):
+    for name in (*_LISTS, *filter(is_part, storage.list_names(out)), MODEL):
         storage.remove(storage.join(out, name))
     sweep(out)
 

@@ -17,6 +17,7 @@ from dice_core.rows import SCORE_DIRECTIONS, Status, Verdict
 from dice_core.sample import RUN_LENGTH
 from dice_core.threshold import Sweep
 from jobs import parquet
+from jobs.corrections import NONE, Corrections
 
 Numbers = npt.NDArray[np.int64]
 
@@ -81,15 +82,19 @@ _DTYPES = {
 }
 
 
-def read_labelled(rows: ds.Dataset, bank: Bank) -> Labelled:
-    """Read the columns that are needed, a batch at a time, and keep numbers only."""
+def read_labelled(rows: ds.Dataset, bank: Bank, corrected: Corrections = NONE) -> Labelled:
+    """Read the columns that are needed, a batch at a time, and keep numbers only.
+
+    Where a label was corrected, the correction counts.
+    """
     faces = [face.name for face in bank.faces]
     labels = [*faces, *bank.anomaly_labels]
     columns = ["archive", "index", "label", "lot", "verdict", "face", "content_hash", *SCORE_DIRECTIONS]
     archives: dict[str, int] = {}
     lots: dict[str, int] = {}
     pieces: list[dict[str, npt.NDArray[Any]]] = []
-    for batch in _batches(rows, columns, pc.is_in(ds.field("label"), pa.array(labels))):
+    has_label = pc.is_in(ds.field("label"), pa.array(labels)) | corrected.touches()
+    for batch in map(corrected.apply, _batches(rows, columns, has_label)):
         label, hashes = _positions(batch["label"], labels), batch["content_hash"]
         # One number for archive, label and run: frames of one part follow each other in one folder.
         run = (_number(batch["archive"], archives) << 44) + (label << 34)

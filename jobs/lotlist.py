@@ -89,7 +89,7 @@ def read(out: str) -> pa.Table:
 def open_scores(out: str) -> ds.Dataset:
     """Open the rows with a column more, the shift of their lot; null where that is not listed.
 
-    A part is of one lot, so the shift is told of the part as a whole and costs no join.
+    Where lots are archives a part is of one, so the shift is told of the part as a whole and costs no join.
     """
     rows = open_rows(out)
     schema = SCHEMA.append(pa.field(SHIFT, pa.float64()))

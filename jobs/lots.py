@@ -23,7 +23,11 @@ from jobs.labelled import Labelled
 LOTS_TOLD = 100
 """Lots that are listed, the gravest first; all are counted."""
 
+LOTS_HELD = 10_000
+"""Lots whose counts, of about 8 KiB each, are held at once."""
+
 _COLUMNS = ("lot", "face", "defect_score", "verdict", "content_hash")
+_SCORED = ds.field("status") == Status.OK.value
 
 
 @dataclass(frozen=True)
@@ -94,42 +98,79 @@ def _gravity(drift: Drift) -> tuple[bool, float, float]:
 
 
 def judge_lots(rows: ds.Dataset, bank: Bank) -> Iterator[tuple[str, Drift]]:
-    """Judge every lot that has a scored image, by its name; the counts of one lot at a time are held.
+    """Judge every lot that has a scored image, by its name, in the order they are met.
+
+    The counts of one lot at a time are held where the rows of each follow each other, as those of an archive
+    do; otherwise those of `LOTS_HELD` lots, and the rows are read once for as many.
 
     Parameters
     ----------
     rows
-        The rows, those of a lot one after the other, as the names of the parts have them.
+        The rows, in any order.
     bank
         The model that scored them.
     """
     expected = bank.expected.get("defect_score")
     may_be_called = most_called(expected.alarms.most if expected else None, bank.prevalence)
-    for lot, counted in groupby(_count(rows, bank), itemgetter(0)):
-        counts = sum((counts for _, counts in counted), Counts.zero(len(bank.faces)))
+    for lot, counts in _gather(rows, bank):
         yield lot, Drift.of(counts, bank.reference, may_be_called)
 
 
-def _count(rows: ds.Dataset, bank: Bank) -> Iterator[tuple[str, Counts]]:
+def _gather(rows: ds.Dataset, bank: Bank) -> Iterator[tuple[str, Counts]]:
+    zero = Counts.zero(len(bank.faces))
+    scattered = _scattered(rows)
+    if not scattered:
+        for lot, counted in groupby(_count(rows, bank, _SCORED), itemgetter(0)):
+            yield lot, sum((counts for _, counts in counted), zero)
+    for first in range(0, len(scattered), LOTS_HELD):
+        held = dict.fromkeys(scattered[first : first + LOTS_HELD], zero)
+        own = _SCORED if len(held) == len(scattered) else _SCORED & ds.field("lot").isin(list(held))
+        for lot, counts in _count(rows, bank, own):
+            held[lot] += counts
+        yield from held.items()
+
+
+def _scattered(rows: ds.Dataset) -> list[str]:
+    """List the lots where the rows of one do not all follow each other; none where they do."""
+    met: dict[str, None] = {}
+    last, apart = None, False
+    for batch in parquet.scan(rows, ("lot",), _SCORED):
+        for lot in pc.run_end_encode(batch["lot"]).values.to_pylist():
+            if lot != last:
+                apart = apart or lot in met
+                met[lot] = None
+                last = lot
+    return list(met) if apart else []
+
+
+def _count(rows: ds.Dataset, bank: Bank, which: pc.Expression) -> Iterator[tuple[str, Counts]]:
     faces = pa.array([face.name for face in bank.faces])
-    scored = ds.field("status") == Status.OK.value
-    for batch in parquet.scan(rows, _COLUMNS, scored):
-        for lot in batch["lot"].unique().to_pylist():
-            own = batch.filter(pc.equal(batch["lot"], lot))
-            unknown = _is(own["verdict"], Verdict.UNKNOWN_PART)
-            seen = np.array([content in bank.taught for content in own["content_hash"].to_pylist()], bool)
-            yield (
-                lot,
-                Counts.of(
-                    bank.reference,
-                    len(faces),
-                    scores=own["defect_score"].to_numpy(zero_copy_only=False),
-                    face=pc.index_in(own["face"], faces).to_numpy(zero_copy_only=False).astype(np.int64),
-                    called=unknown | _is(own["verdict"], Verdict.ANOMALY),
-                    # A model knows the very images that taught it too well to be surprised by them.
-                    fit=~unknown & ~seen,
-                ),
-            )
+    for lot, own in _by_lot(parquet.scan(rows, _COLUMNS, which)):
+        unknown = _is(own["verdict"], Verdict.UNKNOWN_PART)
+        seen = np.array([content in bank.taught for content in own["content_hash"].to_pylist()], bool)
+        yield (
+            lot,
+            Counts.of(
+                bank.reference,
+                len(faces),
+                scores=own["defect_score"].to_numpy(zero_copy_only=False),
+                face=pc.index_in(own["face"], faces).to_numpy(zero_copy_only=False).astype(np.int64),
+                called=unknown | _is(own["verdict"], Verdict.ANOMALY),
+                # A model knows the very images that taught it too well to be surprised by them.
+                fit=~unknown & ~seen,
+            ),
+        )
+
+
+def _by_lot(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
+    for batch in batches:
+        lots = batch["lot"].dictionary_encode()
+        numbers = lots.indices.to_numpy()
+        ordered = batch.take(pa.array(np.argsort(numbers, kind="stable")))
+        first = 0
+        for lot, count in zip(lots.dictionary.to_pylist(), np.bincount(numbers).tolist(), strict=True):
+            yield lot, ordered.slice(first, count)
+            first += count
 
 
 def _is(verdict: pa.Array, word: Verdict) -> npt.NDArray[np.bool_]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs import plan, storage
+from jobs.errors import Refusal
 
 DARK, BRIGHT = (0, 90, 255), (255, 40, 0)
 """Colours of what is too dark and what is too bright: told apart also by those who confuse red and green."""
@@ -40,3 +41,20 @@ def paint(image: npt.NDArray[np.uint8], evidence: npt.NDArray[np.float32]) -> np
     cover = np.clip((np.abs(evidence) - LEAST) / (FULL - LEAST), 0, 1)[..., None] * MOST_COVERED
     colour = np.where(evidence[..., None] < 0, np.array(DARK), np.array(BRIGHT))
     return np.rint(image[..., None] * (1 - cover) + colour * cover).astype(np.uint8)
+
+
+def make_folder(maps: str | None) -> str | None:
+    """Make the folder for heat maps, where there are to be any, and give its one name.
+
+    Raises
+    ------
+    Refusal
+        Where it cannot be made.
+    """
+    if maps is None:
+        return None
+    try:
+        storage.make_folder(maps)
+    except OSError as error:
+        raise Refusal(f"--maps {maps}: {error.strerror or error}: name a folder to write to") from error
+    return storage.absolute(maps)

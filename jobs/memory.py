@@ -1,5 +1,6 @@
 """What a task needs of a worker's memory, computed from the settings before anything is submitted."""
 
+from jobs.ranges import BLOCK, HELD
 from jobs.reader import Limits
 from jobs.rows import batch_of
 
@@ -15,7 +16,19 @@ BYTES_PER_ROW = 2048
 _MIB = 1 << 20
 
 
-def needed(size: tuple[int, int], model_bytes: int, limits: Limits, shard_size: int, threads: int = 1) -> int:
+READ_AHEAD = (HELD + 1) * BLOCK
+"""Of what a task reads from a store."""
+
+
+def needed(
+    size: tuple[int, int],
+    model_bytes: int,
+    limits: Limits,
+    shard_size: int,
+    threads: int = 1,
+    *,
+    remote: bool = False,
+) -> int:
     """Compute the bytes that a worker needs to score.
 
     An image that is much larger than the model's may need more for itself than this leaves; it is that
@@ -29,9 +42,11 @@ def needed(size: tuple[int, int], model_bytes: int, limits: Limits, shard_size: 
         Bytes of the model, which a process holds once, and twice while it reads it.
     threads
         Tasks that a worker runs at once.
+    remote
+        Whether they read from a store.
     """
     batch = batch_of(size) * size[0] * size[1] * BYTES_PER_PIXEL
-    task = batch + limits.max_bytes + shard_size * BYTES_PER_ROW
+    task = batch + limits.max_bytes + shard_size * BYTES_PER_ROW + remote * READ_AHEAD
     return PROCESS + 2 * model_bytes + threads * task
 
 

@@ -4,39 +4,22 @@ Planning reads headers and no pixels. Shards depend on the archives and the shar
 workers, so the same sources always give the same parts under the same names.
 """
 
-import gzip
-import zlib
-from collections.abc import Collection, Iterable, Iterator
+import io
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from hashlib import blake2b
 from typing import BinaryIO
 
-from dice_core.archive import sniff
 from dice_core.member import START, Cut
-from dice_core.tar import walk_tar
-from dice_core.zip import walk_zip
 from jobs import storage
 from jobs.errors import Refusal
 from jobs.identity import Identity
+from jobs.kinds import Kind, recognise
 from jobs.storage import Entry
 
 SHARD_SIZE = 2000
 """Images in a shard, and about as many in a task: a quarter of a second's work at the least."""
-
-_HEAD = 512
-"""Bytes that tell an archive's format."""
-
-_IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
-
-
-class Kind(StrEnum):
-    """How the members of a source are reached."""
-
-    TAR = "tar"
-    TARGZ = "targz"
-    ZIP = "zip"
-    FOLDER = "folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +75,8 @@ class Shard:
         The files of a folder's slice; empty for archives.
     stamp, mounted
         As its record has them.
+    end
+        Byte at which the next shard's members begin, where they follow each other in it; None otherwise.
     """
 
     archive: str
@@ -104,6 +89,7 @@ class Shard:
     entries: tuple[Entry, ...] = ()
     stamp: str = ""
     mounted: str | None = None
+    end: int | None = None
 
     @property
     def path(self) -> str:
@@ -155,73 +141,83 @@ def _digits(text: str) -> str:
     return blake2b(text.encode(errors="surrogateescape"), digest_size=6).hexdigest()
 
 
-def survey(archive: str, shard_size: int) -> ArchiveRecord:
+Walked = Callable[[int], None]
+"""Told of members that were found."""
+
+
+def survey(
+    archive: str,
+    shard_size: int,
+    max_members: int = sys.maxsize,
+    tell: Walked = lambda members: None,
+) -> ArchiveRecord:
     """Make the record of a source under its own path: look at its format, walk its headers.
+
+    A file that is named as archives are and is none, such as one of zero bytes, is a broken archive.
+
+    Parameters
+    ----------
+    max_members
+        Of more members one is counted, which stands for all that follow.
+    tell
+        Told of members as they are found, a shard at a time.
 
     Raises
     ------
     Refusal
-        Where it cannot be opened, or is no archive by its content.
+        Where it cannot be opened, or is no archive by content and name.
     """
     try:
         if storage.is_folder(archive):
-            return survey_folder(archive, storage.list_entries(archive), shard_size)
+            return survey_folder(archive, storage.list_entries(archive), shard_size, max_members)
         if not storage.is_file(archive):
             raise Refusal(f"{archive}: neither a file nor a folder: name archives of images")
         stamp = storage.stamp(archive)
         with storage.open_read(archive) as stream:
-            return replace(survey_stream(stream, archive, shard_size), stamp=stamp)
+            return replace(survey_stream(stream, archive, shard_size, max_members, tell), stamp=stamp)
     except OSError as error:
         raise Refusal(f"{archive}: {error.strerror or error}: leave it out or make it readable") from error
 
 
-def survey_folder(archive: str, entries: list[Entry], shard_size: int) -> ArchiveRecord:
+def survey_folder(
+    archive: str, entries: list[Entry], shard_size: int, max_members: int = sys.maxsize
+) -> ArchiveRecord:
     """Make the record of a folder from its files in order; Refusal where it has none."""
     if not entries:
         raise Refusal(f"{archive}: an empty folder: name one that holds images")
-    cuts = tuple(Cut(first, 0) for first in range(0, len(entries), shard_size))
-    return ArchiveRecord(
-        archive, Kind.FOLDER, Identity.of_folder(entries), len(entries), cuts, tuple(entries)
-    )
+    taken = tuple(entries[: max_members + 1])
+    cuts = tuple(Cut(first, 0) for first in range(0, len(taken), shard_size))
+    return ArchiveRecord(archive, Kind.FOLDER, Identity.of_folder(entries), len(taken), cuts, taken)
 
 
-def survey_stream(stream: BinaryIO, archive: str, shard_size: int) -> ArchiveRecord:
+def survey_stream(
+    stream: BinaryIO,
+    archive: str,
+    shard_size: int,
+    max_members: int = sys.maxsize,
+    tell: Walked = lambda members: None,
+) -> ArchiveRecord:
     """Make the record of an archive from its open stream."""
     identity = Identity(stream)
-    stream.seek(0)
-    head = stream.read(_HEAD)
-    stream.seek(0)
-    match sniff(head):
-        case "tar":
-            kind, walked = Kind.TAR, walk_tar(stream)
-        case "zip":
-            kind, walked = Kind.ZIP, walk_zip(stream)
-        case "gzip" if _holds_tar(stream):
-            return ArchiveRecord(archive, Kind.TARGZ, identity.digest(), None, (START,))
-        case _:
-            raise Refusal(_why_no_archive(archive, head))
+    kind, walked = recognise(stream, archive)
+    if walked is None:
+        members = None if kind is Kind.TARGZ else 1
+        return ArchiveRecord(archive, kind, identity.digest(), members, (START,))
     cuts: list[Cut] = []
-    members = 0
+    members = compressed = 0
     for cut, member in walked:
         identity.add(member)
         if members % shard_size == 0:
             cuts.append(cut)
+            tell(min(members, shard_size))
         members += 1
+        compressed += member.compressed_size
+        if members > max_members:
+            break
+    # Entries of a zip that lie in each other: a few bytes would be inflated over and over.
+    if compressed > stream.seek(0, io.SEEK_END):
+        return ArchiveRecord(archive, Kind.BROKEN, identity.digest(), 1, (START,))
     return ArchiveRecord(archive, kind, identity.digest(), members, tuple(cuts))
-
-
-def _holds_tar(stream: BinaryIO) -> bool:
-    try:
-        with gzip.open(stream) as content:
-            return sniff(content.read(_HEAD)) == "tar"
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        return False
-
-
-def _why_no_archive(archive: str, head: bytes) -> str:
-    if head.startswith(_IMAGE_HEADS):
-        return f"{archive}: one image is not taken as a source yet: name the folder it is in"
-    return f"{archive}: neither tar, tar.gz, zip nor a folder: name archives of images"
 
 
 def shards(records: Iterable[ArchiveRecord], there: Collection[str] = frozenset()) -> Iterator[Shard]:
@@ -233,7 +229,9 @@ def shards(records: Iterable[ArchiveRecord], there: Collection[str] = frozenset(
     for record in records:
         prefix = part_prefix(record)
         stops = [*(cut.index for cut in record.cuts), record.members][1:]
-        for cut, stop in zip(record.cuts, stops, strict=True):
+        # In a zip, a cut is where its directory is read.
+        ends = [*(cut.offset if record.kind is Kind.TAR else None for cut in record.cuts), None][1:]
+        for cut, stop, end in zip(record.cuts, stops, ends, strict=True):
             if part_name(prefix, cut.index) not in there:
                 yield Shard(
                     record.archive,
@@ -246,6 +244,7 @@ def shards(records: Iterable[ArchiveRecord], there: Collection[str] = frozenset(
                     record.entries[cut.index : stop],
                     record.stamp,
                     record.mounted,
+                    end,
                 )
 
 

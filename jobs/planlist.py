@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from dice_core.member import Cut
 from jobs import parquet, storage
-from jobs.plan import ArchiveRecord, Kind, archive_prefix, part_name, part_prefix
+from jobs.kinds import Kind
+from jobs.plan import ArchiveRecord, archive_prefix, part_name, part_prefix
 
 PLAN = "_plan.parquet"
 

@@ -10,7 +10,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from jobs.counts import Counts
-from jobs.events import Committed, Event, Failed, Listener, Retried, Scored, Started, WorkerLost
+from jobs.events import (
+    Committed,
+    Event,
+    Failed,
+    Listener,
+    Planning,
+    Retried,
+    Scored,
+    Started,
+    Streamed,
+    WorkerLost,
+)
 from jobs.text import plain
 
 LINE_SECONDS = 10.0
@@ -31,6 +42,11 @@ def _so_far(counts: Counts) -> str:
 def _notice(event: Event) -> str | None:
     """Write what is told at once; None for what only counts."""
     match event:
+        case Streamed():
+            size = f"{event.size / 2**30:.1f} GiB"
+            return plain(
+                f"{event.archive}: {size} of tar.gz go through one worker; all would share a tar or zip"
+            )
         case Started(compile_seconds) if compile_seconds:
             return f"compiled the kernels in {compile_seconds:.1f} s"
         case WorkerLost(worker):
@@ -42,6 +58,11 @@ def _notice(event: Event) -> str | None:
     return None
 
 
+def _found(planning: Planning) -> str:
+    sources = f"{planning.sources_done:,} of {planning.sources:,} sources"
+    return f"{sources}, {planning.members:,} members"
+
+
 class Lines:
     """Progress as plain lines: the first, one every few seconds, the last."""
 
@@ -49,7 +70,7 @@ class Lines:
         self._stream = stream
         self._clock = clock
         self._counts = Counts(clock)
-        self._told = 0.0
+        self._told = clock() - LINE_SECONDS
 
     def __call__(self, event: Event) -> None:
         """Count, and write what is to be told, or a line when it is time."""
@@ -57,6 +78,9 @@ class Lines:
         if notice := _notice(event):
             self._write(notice)
         match event:
+            case Planning() if self._clock() - self._told >= LINE_SECONDS:
+                self._told = self._clock()
+                self._write(f"planning: {_found(event)}")
             case Started():
                 self._told = self._clock()
                 self._write(self._first())
@@ -89,6 +113,7 @@ class Bar:
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._counts = Counts(clock)
+        self._planning = console.status("planning")
         self._progress = Progress(
             TextColumn("scoring"),
             BarColumn(),
@@ -105,6 +130,11 @@ class Bar:
         if notice := _notice(event):
             self._progress.console.print(notice, markup=False, highlight=False)
         match event:
+            case Planning(ended=True):
+                self._planning.stop()
+            case Planning():
+                self._planning.update(f"planning: {_found(event)}")
+                self._planning.start()
             case Started():
                 self._progress.update(self._task, total=self._counts.rows, completed=self._counts.scored)
                 self._progress.start_task(self._task)

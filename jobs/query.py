@@ -16,6 +16,7 @@ from jobs import folder
 from jobs.errors import Refusal
 from jobs.evaluate import open_rows
 from jobs.lotlist import SHIFT, open_scores, read
+from jobs.lotrule import ARCHIVE
 from jobs.text import plain
 
 FORMATS = ("table", "csv", "json")
@@ -30,7 +31,7 @@ _LOCKS = (
 
 
 _SCORES = "CREATE VIEW scores AS SELECT r.*, l.lot_shift FROM rows_alone r LEFT JOIN lots l ON r.lot = l.lot"
-"""Of a compacted job, whose files hold rows of many lots."""
+"""Where a file may hold rows of many lots, as those of a compacted job do."""
 
 
 def query(out: str, sql: str) -> pa.Table:
@@ -55,7 +56,7 @@ def query(out: str, sql: str) -> pa.Table:
     if job is None:
         raise Refusal(f"{out}: not a job folder: name the one that score wrote with --out")
     with duckdb.connect() as connection:
-        if folder.is_compacted(job):
+        if folder.is_compacted(job) or job["decides"].get("lot", ARCHIVE) != ARCHIVE:
             connection.register("rows_alone", open_rows(out))
             connection.register("lots", read(out).select(["lot", SHIFT]))
             connection.execute(_SCORES)

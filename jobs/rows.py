@@ -1,16 +1,19 @@
 """Makes rows of the members of one shard: decodes them, scores them in batches, lays out the table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from dice_core import scale
 from dice_core.decode import decode
 from dice_core.member import Member, folder_of
 from dice_core.rows import SCHEMA, Reason, Status, Verdict
+from dice_core.scale import OnSize
 from jobs import parquet
+from jobs.lotrule import BY_ARCHIVE, LotRule
 from jobs.maps import Maps
 
 BATCH = 1024
@@ -22,6 +25,9 @@ SCORES = SCHEMA.names[SCHEMA.get_field_index("face") : SCHEMA.get_field_index("n
 """The columns that a scorer fills."""
 COMPARISONS = SCHEMA.names[SCHEMA.get_field_index("ncc_shifted") :]
 """The columns that it fills where every face is compared: lists."""
+
+FindLabel = Callable[[str, str | None], str | None]
+"""Gives the label of an image by its member's name and the hash of its content; None where it has none."""
 
 Images = npt.NDArray[np.uint8]
 
@@ -60,10 +66,16 @@ class Rows:
         maps: Maps | None = None,
         *,
         exhaustive: bool = False,
+        lots: LotRule = BY_ARCHIVE,
+        find_label: FindLabel | None = None,
+        on_size: OnSize = OnSize.REJECT,
     ) -> None:
         self._scorer = scorer
+        self._on_size = on_size
         self._exhaustive = exhaustive
         self._maps = maps
+        self._lots = lots
+        self._find_label = find_label
         self._archive = archive
         self._max_pixels = max_pixels
         self._labels = {*scorer.faces, *scorer.anomaly_labels}
@@ -73,36 +85,41 @@ class Rows:
         # One batch after the other in the same memory: fresh memory costs a tenth to a quarter of decoding.
         self._images: Images = np.empty((batch_of(scorer.image_size), *scorer.image_size), np.uint8)
         self._indices: list[int] = []
+        self._shapes: list[tuple[int, int]] = []
         self._scored: list[Mapping[str, npt.NDArray[Any]]] = []
         self._tables: list[pa.Table] = []
 
     def add(self, member: Member, content: bytes | Reason) -> None:
         """Take one member: its bytes, or why it has none."""
-        image = content if isinstance(content, Reason) else decode(content, self._max_pixels)
+        image = content if isinstance(content, Reason) else decode(content, self._max_pixels, self._fits)
         height, width = (None, None) if isinstance(image, Reason) else image.shape
-        if not isinstance(image, Reason) and image.shape != self._scorer.image_size:
+        if not isinstance(image, Reason) and not self._fits(image.shape):
             image = Reason.WRONG_SIZE
         folder = folder_of(member.name)
+        content_hash = None if isinstance(content, Reason) else parquet.digest(content)
+        label = None if self._find_label is None else self._find_label(member.name, content_hash)
+        label = folder if label is None else label
         row = {
             "archive": self._archive,
             "index": member.index,
             "member": member.name,
             "folder": folder,
-            "label": folder if folder in self._labels else None,
-            "lot": self._archive,
+            "label": label if label in self._labels else None,
             "offset": member.offset,
             "size": member.size,
             "status": _status(image),
             "reason": image.value if isinstance(image, Reason) else None,
             "width": width,
             "height": height,
-            "content_hash": None if isinstance(content, Reason) else parquet.digest(content),
+            "content_hash": content_hash,
         }
-        for name, values in self._listed.items():
-            values.append(row[name])
+        for name, value in row.items():
+            self._listed[name].append(value)
         if not isinstance(image, Reason):
-            self._images[len(self._indices)] = image
+            size = self._scorer.image_size
+            self._images[len(self._indices)] = image if image.shape == size else scale.bring(image, size)
             self._indices.append(member.index)
+            self._shapes.append(image.shape)
             if len(self._indices) == len(self._images):
                 self._score()
 
@@ -117,23 +134,34 @@ class Rows:
         self.flush()
         return pa.concat_tables([SCHEMA.empty_table(), *self._tables]).combine_chunks()
 
+    def _fits(self, shape: tuple[int, int]) -> bool:
+        size = self._scorer.image_size
+        return shape == size or (self._on_size is OnSize.RESIZE and scale.has_aspect(shape, size))
+
     def _score(self) -> None:
         if not self._indices:
             return
         images = self._images[: len(self._indices)]
         scored = self._scorer.score(images)
         compared = self._scorer.compare(images) if self._exhaustive else {}
-        self._scored.append({**scored, **compared})
+        self._scored.append(self._as_photographed({**scored, **compared}))
         if self._maps is not None:
             called = np.flatnonzero(scored["verdict"] != Verdict.GOOD.value)
             for at, evidence in zip(called, self._scorer.maps(images[called]), strict=True):
                 self._maps.write(self._indices[at], images[at], evidence)
-        self._indices = []
+        self._indices, self._shapes = [], []
+
+    def _as_photographed(self, scored: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        factors = np.array(self._shapes) / self._scorer.image_size
+        return scored if (factors == 1).all() else scale.to_photographs(scored, *factors.T)
 
     def _close(self) -> pa.Table:
         ok = np.array([status == Status.OK for status in self._listed["status"]])
         places = pa.array(np.cumsum(ok) - 1, mask=~ok)
-        columns = [pa.array(values, SCHEMA.field(name).type) for name, values in self._listed.items()]
+        listed = self._listed | {
+            "lot": self._lots.names(self._archive, self._listed["member"], self._listed["folder"])
+        }
+        columns = [pa.array(values, SCHEMA.field(name).type) for name, values in listed.items()]
         columns += [_scores(self._scored, name).take(places) for name in SCORES]
         columns += [_lists(self._scored, name).take(places) for name in COMPARISONS]
         for values in self._listed.values():

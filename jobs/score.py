@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dice_core.tally import Tally
@@ -13,11 +13,15 @@ from jobs.coverage import cover
 from jobs.errors import ExitCode, Refusal, UnfinishedError
 from jobs.events import Done, Failed, Listener, Scored, Started, Stream
 from jobs.execute import StoppedError
+from jobs.labelling import Labelling
+from jobs.lotrule import LotRule
+from jobs.maps import make_folder
 from jobs.parquet import digest
 from jobs.plan import ArchiveRecord, Shard
+from jobs.rows import ScorerLike
 from jobs.shard import Failure, LoadScorer, PartReport, ShardSettings, load_scorer
 from jobs.snapshot import Snapshots
-from jobs.sources import Surveyed, survey
+from jobs.sources import Surveyed, streamed, survey
 from jobs.summary import Outcome, RejectLimit, Total
 from jobs.workers import open_workers
 
@@ -56,6 +60,7 @@ class _Job:
     records: list[ArchiveRecord]
     names: frozenset[str]
     """Of the files in the job folder as it starts."""
+    labelling: Labelling
 
     @property
     def out(self) -> str:
@@ -92,15 +97,22 @@ def score(
     """
     try:
         model = _read_model(settings.model)
-        _check_model(settings.model, model, load)
+        labelling = Labelling.read(settings.labels, _check_model(settings.model, model, load))
         decides = folder.deciding(
-            digest(model), settings.shard_size, settings.limits, exhaustive=settings.exhaustive
+            digest(model),
+            settings.shard_size,
+            settings.limits,
+            exhaustive=settings.exhaustive,
+            on_size=settings.on_size.value,
+            lot=settings.lot,
+            labels=labelling.hash,
         )
-        surveyed = survey(settings, decides, time.time())
+        surveyed = survey(settings, decides, time.time(), listener)
+        labelling.check(surveyed.records)
         apart = (settings.out, settings.model, *(record.path for record in surveyed.records))
         with eventlog.opened(settings.log_json, apart) as log, _hold(settings.out):
             stream = Stream(listener, log)
-            job = _open_job(settings, decides, surveyed, model, load)
+            job = _open_job(settings, decides, surveyed, model, load, labelling)
             result = _score(job, evaluate, stream)
             stream(Done(result.exit_code, complete=bool(result.summary.get("complete"))))
     except KeyboardInterrupt:
@@ -158,23 +170,13 @@ def _score_alone(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
         "hashes": folder.hashes(job.out),
         "fingerprint": job.shard.fingerprint,
         "model_hash": job.shard.model_hash,
-        "settings": _told(settings),
+        "settings": settings.told(),
+        "labels": job.labelling.told(job.out, job.records),
         "evaluation": evaluation and {**evaluation, **state},
     }
     folder.write_json(storage.join(job.out, folder.SUMMARY), told)
     storage.remove(storage.join(job.out, folder.PROGRESS))
     return ScoreResult(code, told, result.rows)
-
-
-def _told(settings: ScoreSettings) -> dict[str, Any]:
-    """List the settings; names that are not valid UTF-8, which no JSON holds, as they are printed."""
-    texts = {name: value for name, value in asdict(settings).items() if isinstance(value, str)}
-    lists = {name: value for name, value in asdict(settings).items() if isinstance(value, tuple)}
-    return {
-        **asdict(settings),
-        **{name: storage.printable(text) for name, text in texts.items()},
-        **{name: [storage.printable(text) for text in value] for name, value in lists.items()},
-    }
 
 
 def _read_model(url: str) -> bytes:
@@ -186,15 +188,20 @@ def _read_model(url: str) -> bytes:
         ) from error
 
 
-def _check_model(url: str, model: bytes, load: LoadScorer) -> None:
+def _check_model(url: str, model: bytes, load: LoadScorer) -> ScorerLike:
     try:
-        load(storage.absolute(url), digest(model))
+        return load(storage.absolute(url), digest(model))
     except ValueError as error:
         raise Refusal(f"{url}: {error}: name the model that fit wrote with --model") from error
 
 
 def _open_job(
-    settings: ScoreSettings, decides: Mapping[str, Any], surveyed: Surveyed, model: bytes, load: LoadScorer
+    settings: ScoreSettings,
+    decides: Mapping[str, Any],
+    surveyed: Surveyed,
+    model: bytes,
+    load: LoadScorer,
+    labelling: Labelling,
 ) -> _Job:
     """Decide what this start does with its folder, and do it."""
     out = storage.absolute(settings.out)
@@ -219,23 +226,16 @@ def _open_job(
         fingerprint=folder.fingerprint(decides),
         limits=settings.limits,
         shard_size=settings.shard_size,
-        maps=_make_maps_folder(settings.maps),
+        maps=make_folder(settings.maps),
         exhaustive=settings.exhaustive,
+        on_size=settings.on_size,
+        labels=labelling.write(out),
+        lots=LotRule.parse(settings.lot),
         # Serially there is no worker to end but this very process.
         task_timeout=None if check_spec(settings.cluster) == SERIAL else settings.task_timeout,
         load_scorer=load,
     )
-    return _Job(settings, shard, surveyed.records, names)
-
-
-def _make_maps_folder(maps: str | None) -> str | None:
-    if maps is None:
-        return None
-    try:
-        storage.make_folder(maps)
-    except OSError as error:
-        raise Refusal(f"--maps {maps}: {error.strerror or error}: name a folder to write to") from error
-    return storage.absolute(maps)
+    return _Job(settings, shard, surveyed.records, names, labelling)
 
 
 def _nothing_to_do(job: _Job) -> bool:
@@ -265,6 +265,8 @@ def _run(job: _Job, stream: Stream) -> Outcome:
 
         if next(job.pending(), None) is not None:
             emit(events.of_plan(plan.shards(job.records), job.names))
+            for event in streamed(job.records, job.names):
+                emit(event)
             _score_pending(job, emit, commit)
         for report in parts.committed(job.out, job.names, job.shard.fingerprint):
             commit(report)

@@ -4,6 +4,7 @@ import errno
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from threading import Lock
 
@@ -12,12 +13,15 @@ from threadpoolctl import threadpool_limits
 
 from dice_core.member import Member
 from dice_core.rows import SCHEMA_VERSION, Reason
+from dice_core.scale import OnSize
 from dice_core.tally import Tally
 from jobs import parquet, storage
+from jobs.labels import LabelFile, held
+from jobs.lotrule import BY_ARCHIVE, LotRule
 from jobs.maps import Maps
 from jobs.plan import SHARD_SIZE, Bundle, Shard
 from jobs.reader import Limits, members
-from jobs.rows import Rows, ScorerLike
+from jobs.rows import FindLabel, Rows, ScorerLike
 from jobs.watchdog import Beat, watched
 
 LoadScorer = Callable[[str, str], ScorerLike]
@@ -70,6 +74,11 @@ class ShardSettings:
     """Where heat maps go; nowhere unless told."""
     exhaustive: bool = False
     """Whether every image is compared with every face."""
+    on_size: OnSize = OnSize.REJECT
+    labels: LabelFile | None = None
+    """Labels that go before those of folders."""
+    lots: LotRule = BY_ARCHIVE
+    """Which lot an image is of."""
     task_timeout: float | None = None
     """Seconds without progress after which the process is ended; None where it must not be."""
     load_scorer: LoadScorer = load_scorer
@@ -236,7 +245,7 @@ def _placed(shard: Shard, settings: ShardSettings) -> Iterator[_Place]:
 
 
 def _members(shard: Shard, settings: ShardSettings, place: _Place) -> Iterator[tuple[Member, bytes | Reason]]:
-    for member, content in members(shard, settings.limits.max_bytes):
+    for member, content in members(shard, settings.limits):
         place.member = member
         place.beat()
         yield member, content
@@ -249,7 +258,17 @@ def _rows(shard: Shard, settings: ShardSettings, scorer: ScorerLike | None) -> R
         settings.limits.max_pixels,
         None if settings.maps is None else Maps(settings.maps, shard.archive),
         exhaustive=settings.exhaustive,
+        on_size=settings.on_size,
+        lots=settings.lots,
+        find_label=_find_label(shard, settings),
     )
+
+
+def _find_label(shard: Shard, settings: ShardSettings) -> FindLabel | None:
+    if settings.labels is None:
+        return None
+    labels = held(settings.labels)
+    return partial(labels.name, labels.places(shard.archive, shard.path))
 
 
 def _commit(url: str, shard: Shard, settings: ShardSettings, table: pa.Table) -> PartReport:

@@ -17,6 +17,7 @@ from jobs.evaluate import DEFAULT_SCORE
 from jobs.expected import told
 from jobs.fit import FaceReport, FitResult
 from jobs.score import ScoreResult
+from jobs.show_labels import label_lines
 from jobs.show_lots import alarm_lines, corrected_line, lot_lines
 from jobs.text import plain
 
@@ -124,6 +125,7 @@ def scored(result: ScoreResult, out: str) -> RenderableType:
     lines += [f"BROKEN, rows only up to the break: {archive}" for archive in told.get("broken_archives", ())]
     lines += [f"failed: {failure['error']}" for failure in told["failures"]]
     lines += alarm_lines(told.get("alarmed_lots", 0), told.get("lot_alarms", ()))
+    lines += label_lines(told.get("labels"))
     evaluation = told["evaluation"]
     if evaluation and evaluation["f1"] is not None:
         lines += headline(evaluation)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Self
 
+import psutil
+
 from jobs import folder, storage
 from jobs.counts import Counts
 from jobs.events import Event, Planned, Scored, Started
@@ -45,6 +47,11 @@ class Snapshot:
     workers_lost: int
     images_per_second: float
     written: float
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is this machine's process, and runs."""
+        return self.host == platform.node() and psutil.pid_exists(self.process)
 
     @classmethod
     def read(cls, out: str) -> Self | None:

@@ -110,7 +110,10 @@ def status(out: str, now: float | None = None) -> Status:
     try:
         summary = folder.read_summary(out)
     except FileNotFoundError:
-        return _unfinished(found, Snapshot.read(out))
+        taken = Snapshot.read(out)
+        if storage.is_remote(out) and taken is not None:
+            found = replace(found, at_work=taken.is_running)  # nobody holds a folder there
+        return _unfinished(found, taken)
     except ValueError as error:
         raise Refusal(f"{out}: {folder.SUMMARY}: {error}: the same score command writes it anew") from error
     return _ended(found, summary)

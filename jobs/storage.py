@@ -1,43 +1,55 @@
 """Where files are: list, identify, open, and write whole or not at all.
 
-Every function takes a path or a URL. Local ones only, so far: a plain path or ``file://``.
+Every function takes a path or a URL: a plain path or ``file://``, ``s3://`` or ``gs://``. What is done there
+is told by `files` and `objects`; what a store has not, locks and temporary names, is answered here.
 """
 
-import errno
-import fcntl
-import os
-import stat
-import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import BinaryIO, Protocol
 
-import fsspec
-import psutil
-from fsspec.utils import get_protocol
-
+from jobs import files, objects
 from jobs.errors import Refusal
+from jobs.files import Entry, is_being_written
+from jobs.listing import WILDCARDS
+from jobs.store import PROTOCOLS
+
+__all__ = ["Entry", "is_being_written"]
 
 _LOCAL = ("file", "local")
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
-_WILDCARDS = frozenset("*?[")
-
-_HOLD_SECONDS = 0.5
-"""How long a folder is asked for: who only looks whether it is held, holds it for a moment."""
 
 
-class Entry(NamedTuple):
-    """One file below a folder."""
+class _Place(Protocol):
+    """What files and objects have in common."""
 
-    name: str
-    """Relative to the folder, with ``/``."""
-    size: int
-    modified: int
-    """Nanoseconds."""
-    regular: bool
-    """False for what cannot be read as a file: a link to nowhere or to a folder, a pipe, a device."""
+    def absolute(self, url: str) -> str: ...
+    def lies_in(self, path: str, place: str, /) -> bool: ...
+    def named(self, path: str, /) -> list[str]: ...
+    def exists(self, path: str, /) -> bool: ...
+    def is_file(self, path: str, /) -> bool: ...
+    def is_folder(self, path: str, /) -> bool: ...
+    def stamp(self, path: str, /) -> str: ...
+    def is_unchanged(self, path: str, stamped: str) -> bool: ...
+    def modified(self, path: str, /) -> float: ...
+    def list_names(self, folder: str) -> list[str]: ...
+    def list_sizes(self, folder: str) -> dict[str, int]: ...
+    def last_changed(self, folder: str, names: Iterable[str]) -> float | None: ...
+    def list_entries(self, folder: str) -> list[Entry]: ...
+    def entry(self, folder: str, name: str) -> Entry: ...
+    def read(self, path: str, /) -> bytes: ...
+    def read_entries(self, folder: str, entries: Iterable[Entry]) -> Iterator[bytes]: ...
+    def open_read(self, path: str, until: int | None = None, /) -> BinaryIO: ...
+    def remove(self, path: str, /) -> None: ...
+    def writing(self, path: str, /, *, replace: bool = True) -> AbstractContextManager[BinaryIO]: ...
+
+
+def is_remote(url: str) -> bool:
+    """Tell whether a URL names something in a store of objects."""
+    return url.partition("://")[0] in PROTOCOLS
+
+
+def _of(url: str) -> _Place:
+    return objects if is_remote(url) else files
 
 
 def absolute(url: str) -> str:
@@ -46,15 +58,16 @@ def absolute(url: str) -> str:
     Raises
     ------
     Refusal
-        Where the protocol is not a local one.
+        Where the protocol is not one that is read, or there is no such bucket's name.
     """
     if not url:
         raise Refusal("an empty path names nothing: name a file or a folder")
-    protocol = get_protocol(url)
-    if protocol not in _LOCAL:
-        raise Refusal(f"{url}: {protocol}:// is not read yet: name a local path or file://")
-    path = url.removeprefix(f"{protocol}://") if "://" in url else url
-    return os.path.abspath(path)  # noqa: PTH100 - without the links resolved: the name is the user's
+    protocol, mark, _ = url.partition("://")
+    if "::" in url or (mark and protocol not in (*_LOCAL, *PROTOCOLS)):
+        # What follows may hold a secret.
+        told = f"{protocol}://..." if mark else url
+        raise Refusal(f"{told}: is not read: name a local path, file://, s3:// or gs://")
+    return _of(url).absolute(url)
 
 
 def printable(name: str) -> str:
@@ -69,16 +82,14 @@ def join(folder: str, name: str) -> str:
 
 def lies_in(url: str, places: Iterable[str]) -> str | None:
     """Name the first of some places that a file is or lies in, by whatever links; None where none is."""
-    inner = f"{os.path.realpath(absolute(url))}/"
-    return next(
-        (place for place in places if inner.startswith(f"{os.path.realpath(absolute(place)).rstrip('/')}/")),
-        None,
-    )
+    inner = absolute(url)
+    alike = (place for place in places if is_remote(place) == is_remote(inner))
+    return next((place for place in alike if _of(inner).lies_in(inner, absolute(place))), None)
 
 
 def parent(url: str) -> str:
     """Name the folder a file is in."""
-    return str(Path(absolute(url)).parent)
+    return absolute(url).rpartition("/")[0] or "/"
 
 
 def expand(sources: Iterable[str]) -> list[str]:
@@ -89,55 +100,59 @@ def expand(sources: Iterable[str]) -> list[str]:
     Raises
     ------
     Refusal
-        Where a source does not exist or a glob matches nothing.
+        Where a source does not exist, cannot be looked for, or a glob matches nothing.
     """
     found: set[str] = set()
     for source in sources:
         path = absolute(source)
-        if Path(path).exists():
-            found.add(path)
-            continue
-        if _WILDCARDS.isdisjoint(path):
-            raise Refusal(f"{source}: no such file or folder: name an archive, a folder or a glob of them")
-        matches = [match for match in fsspec.filesystem("file").glob(path) if not _hidden(match, path)]
-        if not matches:
-            raise Refusal(f"{source}: matches nothing: name an archive, a folder or a glob of them")
-        found.update(matches)
+        try:
+            named = _of(path).named(path)
+        except OSError as error:
+            raise Refusal(f"{source}: {error.strerror or error}: name what can be read") from error
+        if not named:
+            what = "matches nothing" if WILDCARDS.intersection(path) else "no such file or folder"
+            raise Refusal(f"{source}: {what}: name an archive, a folder or a glob of them")
+        found.update(named)
     return sorted(found)
-
-
-def _hidden(match: str, pattern: str) -> bool:
-    """As in a shell, a wildcard does not stand for a leading dot."""
-    return Path(match).name.startswith(".") and not Path(pattern).name.startswith(".")
 
 
 def exists(url: str) -> bool:
     """Tell whether there is a file or a folder."""
-    return Path(absolute(url)).exists()
+    return _of(url).exists(absolute(url))
 
 
 def is_file(url: str) -> bool:
     """Tell whether there is a regular file; pipes and devices are none."""
-    return Path(absolute(url)).is_file()
+    return _of(url).is_file(absolute(url))
 
 
 def is_folder(url: str) -> bool:
-    """Tell whether there is a folder."""
-    return Path(absolute(url)).is_dir()
+    """Tell whether there is a folder; in a store, whether objects lie below a prefix."""
+    return _of(url).is_folder(absolute(url))
+
+
+def takes_files(folder: str) -> bool:
+    """Tell whether a folder is there to write to; in a store it is with its first object."""
+    return is_remote(folder) or is_folder(folder)
 
 
 def stamp(url: str) -> str:
-    """Give what becomes another whenever a file is written to: its size and time of modification.
+    """Give what becomes another whenever a file is written to: its size, and its time or version.
 
     It names no content: a copy elsewhere may have another, and only one of the same file tells something.
+    Of a source that was listed just now in a store, it is what was told then.
     """
-    status = Path(absolute(url)).stat()
-    return f"{status.st_size}-{status.st_mtime_ns}"
+    return _of(url).stamp(absolute(url))
+
+
+def is_unchanged(url: str, stamped: str) -> bool:
+    """Tell whether a file has a stamp still; asked anew, wherever it is."""
+    return _of(url).is_unchanged(absolute(url), stamped)
 
 
 def modified(url: str) -> float:
-    """Give the time a file or folder was last written to, in seconds since the epoch."""
-    return Path(absolute(url)).stat().st_mtime
+    """Give the time a file or folder was last written to, in seconds since the epoch; 0 for a prefix."""
+    return _of(url).modified(absolute(url))
 
 
 def list_names(folder: str) -> list[str]:
@@ -145,46 +160,25 @@ def list_names(folder: str) -> list[str]:
 
     Names that begin with a dot are left out: unfinished writes, and what file browsers leave.
     """
-    try:
-        # As names alone: a million paths would take ten times as long.
-        return sorted(name for name in os.listdir(absolute(folder)) if name[0] != ".")  # noqa: PTH208
-    except FileNotFoundError:
-        return []
+    return _of(folder).list_names(absolute(folder))
 
 
 def list_sizes(folder: str) -> dict[str, int]:
     """List the files directly in a folder with their sizes in bytes; names as `list_names` gives them."""
-    with os.scandir(absolute(folder)) as scan:
-        return {
-            found.name: found.stat().st_size for found in scan if found.name[0] != "." and found.is_file()
-        }
+    return _of(folder).list_sizes(absolute(folder))
 
 
 def last_changed(folder: str, names: Iterable[str]) -> float | None:
     """Tell when the newest of some files in a folder was written, seconds since 1970; None where none is."""
-    wanted = frozenset(names)
-    newest = None
-    with os.scandir(absolute(folder)) as scan:
-        for found in scan:
-            if found.name in wanted:
-                try:
-                    changed = found.stat().st_mtime
-                except FileNotFoundError:  # removed since it was listed
-                    continue
-                newest = changed if newest is None else max(newest, changed)
-    return newest
+    return _of(folder).last_changed(absolute(folder), names)
 
 
 def list_unfinished(folder: str) -> Iterator[tuple[str, str]]:
-    """List what killed writers left in a folder: the temporary name, and the name it was to have."""
-    for path in sorted(Path(absolute(folder)).glob(".*.tmp")):
-        yield path.name, path.name[1:].rsplit(".", 2)[0]
+    """List what killed writers left in a folder: the temporary name, and the name it was to have.
 
-
-def is_being_written(temporary: str) -> bool:
-    """Tell whether the process that a temporary name tells of runs on this machine."""
-    process = temporary.rsplit(".", 2)[-2].partition("-")[0]
-    return process.isdecimal() and psutil.pid_exists(int(process))
+    In a store there is nothing: what was sent in part is no object.
+    """
+    return iter(()) if is_remote(folder) else files.list_unfinished(absolute(folder))
 
 
 def list_entries(folder: str) -> list[Entry]:
@@ -192,98 +186,85 @@ def list_entries(folder: str) -> list[Entry]:
 
     They stand in the list instead, as entries that are not regular, so that nothing is passed over.
     """
-    entries: list[Entry] = []
-    waiting = [""]
-    root = absolute(folder)
-    while waiting:
-        below = waiting.pop()
-        with os.scandir(join(root, below)) as scan:
-            for found in scan:
-                name = below + found.name
-                if found.is_dir(follow_symlinks=False):
-                    waiting.append(f"{name}/")
-                else:
-                    entries.append(_entry(name, found.stat))
-    return sorted(entries)
+    return _of(folder).list_entries(absolute(folder))
 
 
 def entry(folder: str, name: str) -> Entry:
     """Describe one file below a folder, as `list_entries` does."""
-    return _entry(name, Path(join(absolute(folder), name)).stat)
+    return _of(folder).entry(absolute(folder), name)
 
 
-def _entry(name: str, status_of: Callable[..., os.stat_result]) -> Entry:
-    try:
-        status = status_of(follow_symlinks=True)
-    except OSError:  # a link to nowhere, or in a circle
-        status = status_of(follow_symlinks=False)
-    return Entry(name, status.st_size, status.st_mtime_ns, stat.S_ISREG(status.st_mode))
+def read_entries(folder: str, entries: Iterable[Entry]) -> Iterator[bytes]:
+    """Read files that `list_entries` listed, in order.
+
+    Raises
+    ------
+    SourceChangedError
+        Where one is another by now; in a store it is told of at the end.
+    """
+    return _of(folder).read_entries(absolute(folder), entries)
 
 
-def open_read(url: str) -> BinaryIO:
-    """Open a file for reading and seeking, unbuffered: what reads archives asks for larger pieces."""
-    return Path(absolute(url)).open("rb", buffering=0)
+def open_read(url: str, until: int | None = None) -> BinaryIO:
+    """Open a file for reading and seeking, unbuffered: what reads archives asks for larger pieces.
+
+    Parameters
+    ----------
+    until
+        Where who reads in order will end, for what reads ahead; None where that is not known.
+    """
+    return _of(url).open_read(absolute(url), until)
 
 
 def open_append(url: str) -> BinaryIO:
-    """Open a file for appending, unbuffered; it is made where it does not exist."""
-    return Path(absolute(url)).open("ab", buffering=0)
+    """Open a file for appending, unbuffered; it is made where it does not exist.
+
+    Raises
+    ------
+    ValueError
+        Where it is in a store, which appends to nothing.
+    """
+    if is_remote(url):
+        raise ValueError(f"{url}: a store appends to nothing")
+    return files.open_append(absolute(url))
 
 
 def read(url: str) -> bytes:
     """Read a whole file."""
-    return Path(absolute(url)).read_bytes()
+    return _of(url).read(absolute(url))
 
 
 def make_folder(url: str) -> None:
-    """Make a folder and those above it; one that exists is left as it is."""
-    Path(absolute(url)).mkdir(parents=True, exist_ok=True)
+    """Make a folder and those above it; one that exists is left as it is, and a store needs none."""
+    if not is_remote(url):
+        files.make_folder(absolute(url))
 
 
-@contextmanager
-def held(folder: str) -> Iterator[None]:
+def held(folder: str, *, shared: bool = False) -> AbstractContextManager[None]:
     """Hold a folder against every other process of this machine; it is let go however this one ends.
+
+    Where it is `shared`, others may share it, and none may hold it alone. A store has no such hold; there
+    only the parts, of which each is written once, keep two from each other.
 
     Raises
     ------
     BlockingIOError
         Where another process holds it.
     """
-    deadline = time.monotonic() + _HOLD_SECONDS
-    descriptor = os.open(absolute(folder), os.O_RDONLY)
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(_HOLD_SECONDS / 10)
-        yield
-    finally:
-        os.close(descriptor)
+    return nullcontext() if is_remote(folder) else files.held(absolute(folder), shared=shared)
 
 
 def is_held(folder: str) -> bool:
     """Tell whether another process of this machine holds a folder; those that ask do not see each other."""
-    descriptor = os.open(absolute(folder), os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    return not is_remote(folder) and files.is_held(absolute(folder))
 
 
 def remove(url: str) -> None:
     """Remove a file; one that is gone is no error."""
-    Path(absolute(url)).unlink(missing_ok=True)
+    _of(url).remove(absolute(url))
 
 
-@contextmanager
-def writing(url: str, *, replace: bool = True) -> Iterator[BinaryIO]:
+def writing(url: str, *, replace: bool = True) -> AbstractContextManager[BinaryIO]:
     """Open a file that appears under its name when the block ends well, and not at all otherwise.
 
     Raises
@@ -291,46 +272,7 @@ def writing(url: str, *, replace: bool = True) -> Iterator[BinaryIO]:
     FileExistsError
         Where it is not to replace another, and one has appeared there; the other stays.
     """
-    path = Path(absolute(url))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:12]}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            temporary.replace(path)
-        else:
-            _link(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _link(temporary: Path, path: Path) -> None:
-    """Give a file its name unless another has it; what knows no hard links has no such rename."""
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        temporary.replace(path)
-    else:
-        temporary.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut; not every file system lets a folder be synced."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        return
-    finally:
-        os.close(descriptor)
+    return _of(url).writing(absolute(url), replace=replace)
 
 
 def write(url: str, data: bytes) -> None:

@@ -101,7 +101,8 @@ def counts(tally: Tally) -> Mapping[str, Any]:
     """Count the rows of a job as its summary gives them."""
     reasons = tally.by("reason")
     return {
-        "archives": len(tally.by("lot")),
+        "archives": len(tally.by("archive")),
+        "lots": len(tally.by("lot")),
         "rows": tally.rows,
         "images": tally.ok + tally.rejected,
         "ok": tally.ok,
@@ -111,7 +112,7 @@ def counts(tally: Tally) -> Mapping[str, Any]:
         "anomaly": tally.count(lambda kind: kind.verdict == Verdict.ANOMALY),
         "unknown_part": tally.unknown,
         "unlabelled": tally.count(lambda kind: kind.verdict is not None and kind.label is None),
-        "broken_archives": tally.lots(Reason.BROKEN_ARCHIVE),
+        "broken_archives": tally.archives(Reason.BROKEN_ARCHIVE),
         "reasons": {reason: reasons[reason] for reason in sorted(filter(None, reasons))},
     }
 

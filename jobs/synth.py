@@ -88,7 +88,7 @@ def synth(settings: SynthSettings, advance: Callable[[int], None] = lambda done:
     Refusal
         Where there is no folder to write to, or a file of another origin would be lost.
     """
-    if not storage.is_folder(storage.parent(settings.out)):
+    if not storage.takes_files(storage.parent(settings.out)):
         raise Refusal(f"{settings.out}: its folder does not exist: make it, or name another file")
     if storage.exists(settings.out) and not storage.exists(settings.truth):
         raise Refusal(f"{settings.out}: exists and is no archive of synth's: name another file")

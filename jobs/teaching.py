@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from hashlib import blake2b
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,8 @@ from dice_core.rows import Reason
 from dice_core.sample import Sample, Sampler
 from jobs import plan, storage
 from jobs.errors import Refusal
+from jobs.lookup import Lookup
+from jobs.parquet import digest
 from jobs.reader import Limits, members
 
 MOST_PER_FACE = 1000
@@ -83,6 +84,8 @@ class Sources:
     good: tuple[str, ...] = ()
     bad: tuple[str, ...] = ()
     anomaly_labels: tuple[str, ...] = ("ano",)
+    labels: str | None = None
+    """Table that tells the labels of the labelled instead of their folders."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ class Teaching:
         Labels and how many images each had in the sources.
     left_out
         How many images were not taken, by reason.
+    table
+        The table of labels, where there was one, with what it missed.
     """
 
     good: Mapping[str, Sample]
@@ -109,6 +114,7 @@ class Teaching:
     taken_good: Mapping[str, int]
     taken_bad: Mapping[str, int]
     left_out: Mapping[Reason, int]
+    table: Lookup | None = None
 
 
 def collect(sources: Sources, limits: Limits) -> Teaching:
@@ -120,8 +126,11 @@ def collect(sources: Sources, limits: Limits) -> Teaching:
         Where a source is not there, a label reads as defective undeclared, or no good image is left.
     """
     found = _Found(limits)
+    table = None if sources.labels is None else Lookup.of(sources.labels, storage.expand(sources.labelled))
     for source, name, content in _contents(sources.labelled, found):
-        label = folder_of(name)
+        label = folder_of(name) if table is None else table.name((source,), name, digest(content))
+        if label is None:
+            continue
         if not label:
             raise Refusal(
                 f"{source}: {name} lies in no folder, so it has no label: give the source as --good or --bad"
@@ -146,7 +155,8 @@ def collect(sources: Sources, limits: Limits) -> Teaching:
                 f"{source}: the label {label!r} is defective here and good in another source: {way_out}"
             )
         found.add(found.bad, label, name, content)
-    return _settle(found, (*sources.labelled, *sources.good))
+    teaching = _settle(found, (*sources.labelled, *sources.good))
+    return teaching if table is None else replace(teaching, table=table)
 
 
 def reads_as_defective(label: str) -> bool:
@@ -178,15 +188,15 @@ class _Found:
             self.left_out[Reason.WRONG_SIZE] += 1
             return
         sampler = shapes.setdefault(shape, Sampler(MOST_BAD if kind is self.bad else MOST_PER_FACE))
-        sampler.add(image, blake2b(content, digest_size=16).hexdigest(), name)
+        sampler.add(image, digest(content), name)
 
 
 def _contents(sources: tuple[str, ...], found: _Found) -> Iterator[tuple[str, str, bytes]]:
     """Read every member of every source: where it is, its name, its bytes."""
     for archive in storage.expand(sources):
-        record = plan.survey(archive, plan.SHARD_SIZE)
+        record = plan.survey(archive, plan.SHARD_SIZE, found.limits.max_members)
         for shard in plan.shards([record]):
-            for member, content in members(shard, found.limits.max_bytes):
+            for member, content in members(shard, found.limits):
                 if not isinstance(content, Reason):
                     yield archive, member.name, content
                 elif content is not Reason.ARCHIVE_JUNK:

@@ -1,6 +1,11 @@
 """Text as it may be shown: what others wrote, such as names in an archive, and times."""
 
+import re
 from datetime import UTC, datetime
+
+_FORMULAS = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What formulas begin with, wide forms of East Asian keyboards among them."""
+_NUMBER = re.compile(r"\s*\d[\d.,]*(e\d+)?\s*", re.IGNORECASE)
 
 
 def plain(text: str) -> str:
@@ -8,6 +13,15 @@ def plain(text: str) -> str:
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
     )
+
+
+def for_spreadsheet(text: str) -> str:
+    """Write text that a spreadsheet takes for text, rather than for a formula or a number, and shows.
+
+    One that would be taken for more gets an apostrophe before it (OWASP, "CSV Injection").
+    """
+    shown = plain(text)
+    return f"'{shown}" if shown.startswith(_FORMULAS) or _NUMBER.fullmatch(shown) else shown
 
 
 def utc(seconds: float) -> str:

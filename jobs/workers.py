@@ -46,7 +46,7 @@ def open_workers(
     # Local workers find what is compiled here, once, before they start.
     compiled = make_ready() if check_spec(cluster) in (LOCAL, SERIAL) else 0.0
     task = kernels.Ready(settings)
-    with open_cluster(cluster, number, sees=sees, needs=_needs(settings)) as client:
+    with open_cluster(cluster, number, sees=sees, needs=_needs(settings, sees)) as client:
         if client is None:
             yield Workers(partial(run, task=task, client=None), compiled)
             return
@@ -56,7 +56,8 @@ def open_workers(
             yield Workers(partial(run, task=task, client=client, rescue=rescue), compiled)
 
 
-def _needs(settings: ShardSettings) -> Callable[[int], int]:
+def _needs(settings: ShardSettings, sees: Sequence[str]) -> Callable[[int], int]:
     size = settings.load_scorer(settings.model, settings.model_hash).image_size
     model = len(storage.read(settings.model))
-    return partial(memory.needed, size, model, settings.limits, settings.shard_size)
+    remote = any(map(storage.is_remote, sees))
+    return partial(memory.needed, size, model, settings.limits, settings.shard_size, remote=remote)

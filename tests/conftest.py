@@ -20,6 +20,14 @@ def known_archive() -> Path:
     return archive
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """No test reads or fills the user's cache of plans."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DICE_INSPECT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 def pytest_terminal_summary(terminalreporter):
     if not os.environ.get(VARIABLE):
         terminalreporter.section("NO REAL PHOTOGRAPHS", sep="!", red=True)

@@ -73,7 +73,7 @@ def test_only_the_engine_imports_dask():
 
 
 def test_only_the_storage_imports_fsspec():
-    assert importers("fsspec") == {"jobs/storage.py"}
+    assert importers("fsspec") == {"jobs/files.py", "jobs/store.py"}
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))

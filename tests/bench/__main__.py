@@ -1,4 +1,4 @@
-"""Run one benchmark: ``python -m tests.bench NAME [--json] [--tiny] [--seeds N]``."""
+"""Run one benchmark: ``python -m tests.bench NAME [--json] [--tiny] [--seeds N] [--cases N]``."""
 
 import argparse
 import json
@@ -9,12 +9,17 @@ from tests.bench import (
     chaos,
     cluster,
     decode,
+    fuzz,
+    html,
     memory,
     ncc,
     pipeline,
+    plan,
     quality,
     read,
     resume,
+    s3,
+    split,
     ssim,
     transfer,
 )
@@ -25,12 +30,17 @@ BENCHMARKS: Mapping[str, Callable[..., Report]] = {
     "chaos": chaos.run,
     "cluster": cluster.run,
     "decode": decode.run,
+    "fuzz": fuzz.run,
     "memory": memory.run,
     "ncc": ncc.run,
     "pipeline": pipeline.run,
+    "plan": plan.run,
     "quality": quality.run,
     "read": read.run,
+    "report": html.run,
     "resume": resume.run,
+    "s3": s3.run,
+    "split": split.run,
     "ssim": ssim.run,
     "transfer": transfer.run,
 }
@@ -47,10 +57,14 @@ def main() -> None:
     parser.add_argument(
         "--seeds", type=int, metavar="N", help="repeat what is left to chance; of chaos alone"
     )
+    parser.add_argument("--cases", type=int, metavar="N", help="so many archives; of fuzz alone")
     asked = parser.parse_args()
     if asked.seeds is not None and asked.name != "chaos":
         parser.error(f"{asked.name} leaves nothing to chance: --seeds goes with chaos")
-    chance = {} if asked.seeds is None else {"seeds": asked.seeds}
+    if asked.cases is not None and (asked.name != "fuzz" or asked.cases < 1):
+        parser.error("--cases N, from 1 up, goes with fuzz")
+    told = {"seeds": asked.seeds, "cases": asked.cases}
+    chance = {name: number for name, number in told.items() if number is not None}
     report = BENCHMARKS[asked.name](tiny=asked.tiny, **chance)
     print(json.dumps(report.as_object()) if asked.json else report.as_text())
 

@@ -18,8 +18,9 @@ from jobs import folder, plan, storage
 from jobs.config import ScoreSettings
 from jobs.events import Event, Started
 from jobs.folder import Start
+from jobs.kinds import Kind
 from jobs.parquet import digest
-from jobs.plan import ArchiveRecord, Kind
+from jobs.plan import ArchiveRecord
 from jobs.reader import Limits
 from jobs.rows import Images
 from jobs.score import score

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from dice_core.archive import read_member, sniff
 from dice_core.decode import decode
+from dice_core.gunzip import Gunzip
 from dice_core.member import START, Member, folder_of, is_junk
 from dice_core.rows import Reason
 from dice_core.tar import read_tar, stream_tar, walk_tar
@@ -289,10 +290,26 @@ def test_the_member_whose_payload_is_cut_short_is_the_broken_one(size):
     assert list(stream_tar(io.BytesIO(data), LIMIT)) == found
 
 
-@pytest.mark.parametrize("end", [b"", bytes(100), bytes(512), END, bytes(10240), END + b"anything"])
+@pytest.mark.parametrize("end", [bytes(100), bytes(512), END, bytes(10240), END + b"anything"])
 def test_every_clean_end(end):
     assert len(rows(walk_tar, header() + HELLO + end)) == 1
     assert rows(walk_tar, end) == []
+
+
+def test_a_tar_that_nothing_ends_was_cut_there():
+    for data in (header() + HELLO, (header() + HELLO)[:-100]):
+        first, last = rows(walk_tar, data)
+        assert first[1] == b"hello"
+        assert last == (Member(1, "", len(data), 0, BROKEN), BROKEN)
+        assert list(stream_tar(io.BytesIO(data), LIMIT)) == [first, last]
+
+
+def test_a_name_longer_than_a_zip_could_hold_is_no_name():
+    longest = b"n" * 65535
+    ((member, _),) = rows(walk_tar, extension(b"L", longest) + header() + HELLO + END)
+    assert member.name == longest.decode()
+    ((member, content),) = rows(walk_tar, extension(b"L", longest + b"n") + header() + HELLO + END)
+    assert (member.name, content) == ("", BROKEN)
 
 
 # Tar, streamed.
@@ -346,6 +363,23 @@ def test_a_gzip_cut_anywhere_ends_with_one_broken_row(level):
             *before, (last, reason) = stream_tar(content, LIMIT)
         assert before == whole[: len(before)]
         assert (last.reason, reason, last.index) == (BROKEN, BROKEN, len(before))
+
+
+def test_a_gzip_that_expands_too_far_ends_there():
+    data = tar_bytes([("file", "small", b"1"), ("file", "zeros", bytes(4 << 20)), ("file", "after", b"2")])
+    packed = io.BytesIO(gzip.compress(data))
+    first, last = stream_tar(Gunzip(packed, 200), 8 << 20)
+    assert first[1] == b"1"
+    assert (last[0].name, last[0].index, last[1]) == ("zeros", 1, Reason.TOO_LARGE)
+    packed.seek(0)
+    assert len(list(stream_tar(Gunzip(packed, 2000), 8 << 20))) == 3
+
+
+def test_zeros_without_end_behind_a_tar_are_not_read_to_it():
+    data = tar_bytes([("file", "small", b"1")])
+    packed = io.BytesIO(gzip.compress(data + bytes(8 << 20)))
+    *_, (last, reason) = stream_tar(Gunzip(packed, 200), LIMIT)
+    assert (last.index, last.name, reason) == (1, "", Reason.TOO_LARGE)
 
 
 def test_a_wrong_gzip_checksum_is_noticed_behind_the_last_member():
@@ -478,10 +512,20 @@ def test_a_zip_bomb_is_never_inflated_past_the_limit():
     ((_, liar),) = walk_zip(stream)
     assert liar.size == 10
     tracemalloc.start()
-    assert read_member(stream, liar, 1000) is Reason.TOO_LARGE
+    assert read_member(stream, liar, 1000) is Reason.CORRUPT
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 18
+
+
+def test_a_member_that_expands_too_far_is_too_large_unless_it_is_small():
+    data = zip_bytes(
+        [("file", name, bytes(size)) for name, size in (("1", 1 << 20), ("2", (1 << 20) + 1))], 8
+    )
+    told = [content for _, content in read_zip(io.BytesIO(data), 2 * LIMIT, max_expansion=200)]
+    assert [isinstance(content, bytes) for content in told] == [True, False]
+    assert told[1] is Reason.TOO_LARGE
+    assert all(isinstance(content, bytes) for _, content in read_zip(io.BytesIO(data), 2 * LIMIT))
 
 
 def test_names_of_a_zip():
@@ -515,6 +559,7 @@ def test_a_tar_cut_at_any_byte_keeps_the_rows_before(tar_format):
         assert kept == whole[: len(kept)]
         assert len(found) - len(kept) <= 1
         assert found == list(stream_tar(io.BytesIO(data[:length]), LIMIT))
+        assert len(found) > len(kept) or length > whole[-1][0].offset + 512 or length == 0
         complete = [m for m, _ in whole if m.offset + m.size <= length]
         assert len(kept) == len(complete)
 
@@ -562,7 +607,7 @@ def test_flipped_bytes_never_raise_nor_hang(case, flipped):
         (header(kind=b"\0", magic=b"") + HELLO, "tar"),
         (bytes(512), "tar"),
         (header()[:511], None),
-        (gzip.compress(b""), "gzip"),
+        (gzip.compress(b"", mtime=0), "gzip"),
         (zip_bytes([("file", "a", b"1")]), "zip"),
         (zip_bytes([]), "zip"),
         (b"", None),

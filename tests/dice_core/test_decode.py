@@ -152,10 +152,11 @@ EOI = b"\xff\xd9"
         (b"\xff\xd8\xff", Reason.TRUNCATED),
         (b"\xff\xd8" + b"\xff" * 5000, Reason.TRUNCATED),
         (frame_of(height=65535, width=65535) + SCAN + EOI, Reason.TOO_LARGE),
+        (frame_of(marker=0xC2, height=1500, width=1500) + SCAN * 450 + EOI, Reason.TOO_LARGE),
     ],
 )
 def test_a_jpeg_that_is_refused_says_why(data, reason):
-    assert decode(data, LIMIT) is reason
+    assert decode(data, 3 * LIMIT) is reason
 
 
 def test_a_jpeg_with_a_recoverable_error_is_corrupt():
@@ -274,6 +275,29 @@ def test_the_limit_of_pixels_is_inclusive(kind):
     assert decode(data, GREY.size - 1) is Reason.TOO_LARGE
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WEBP"])
+def test_an_image_that_does_not_fit_is_asked_for_upright_and_not_decoded(kind, monkeypatch):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    data = encode(GREY, kind) if kind == "BMP" else encode(GREY, kind, exif=exif)
+    shape = (HEIGHT, WIDTH) if kind == "BMP" else (WIDTH, HEIGHT)
+    asked = []
+    assert decode(data, LIMIT, lambda size: not asked.append(size)).shape == shape
+    monkeypatch.setattr(iio, "imread", None)
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", None)
+    unread = decode(data, LIMIT, lambda size: bool(asked.append(size)))
+    assert unread.shape == shape
+    assert set(asked) == {shape}
+
+
+def test_large_images_turn_grey_in_strips_of_the_same_values(monkeypatch):
+    samples = [encode(RGB, "JPEG"), encode(DEEP, "PNG"), encode(Image.fromarray(RGB).convert("P"), "PNG")]
+    whole = [decode(data, LIMIT) for data in samples]
+    monkeypatch.setattr("dice_core.decode._STRIP", 3 * WIDTH)
+    for data, expected in zip(samples, whole, strict=True):
+        np.testing.assert_array_equal(decode(data, LIMIT), expected)
+
+
 def png_claiming(width, height):
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -319,7 +343,7 @@ def archive_of(kind):
     else:
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             archive.addfile(tarfile.TarInfo("a.png"))
-    return gzip.compress(buffer.getvalue()) if kind == "gzip" else buffer.getvalue()
+    return gzip.compress(buffer.getvalue(), mtime=0) if kind == "gzip" else buffer.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_a_threshold_is_reached_by_no_more_than_its_rate(good, rate):
     if rate < tail.share:
         assert tail.rate(threshold) == pytest.approx(rate, rel=1e-3)
     else:
-        assert (good >= threshold).mean() <= rate
+        assert (good >= threshold).mean() <= rate * (1 + 1e-9)
     assert len(good) == 1 or threshold not in good
 
 

@@ -21,11 +21,11 @@ kinds = st.builds(
 )
 counts = st.lists(st.tuples(kinds, st.integers(0, 5)), max_size=6)
 tallies = st.builds(Tally, counts)
-GOOD = Kind("lot", "a", "a", "ok", None, "good")
-ANOMALY = Kind("lot", "ano", "a", "ok", None, "anomaly")
-UNKNOWN = Kind("lot", None, "b", "ok", None, "unknown_part")
-REJECTED = Kind("lot", None, None, "rejected", "truncated", None)
-IGNORED = Kind("other", None, None, "ignored", "archive_junk", None)
+GOOD = Kind("lot", "lot", "a", "a", "ok", None, "good")
+ANOMALY = Kind("lot", "lot", "ano", "a", "ok", None, "anomaly")
+UNKNOWN = Kind("lot", "lot", None, "b", "ok", None, "unknown_part")
+REJECTED = Kind("lot", "lot", None, None, "rejected", "truncated", None)
+IGNORED = Kind("other", "other", None, None, "ignored", "archive_junk", None)
 
 
 def table(rows):

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,11 +52,15 @@ class Chaos:
             **more,
         }
 
-    def start(self, out, *, log=None, **more):
+    def start(self, out, *, environ=None, **more):
         """Start the command, in a process group of its own."""
-        environ = {fake_scorer.DELAY: str(self.delay)} | ({fake_scorer.LOG: str(log)} if log else {})
+        environ = {fake_scorer.DELAY: str(self.delay)} if environ is None else environ
         command = [fake_scorer.__file__, json.dumps(self.options(out, **more))]
         return samples.start(command, group=True, **environ)
+
+    def halted(self, log, shards):
+        """What has the one worker of a job go no further than so many shards, until it is killed."""
+        return {fake_scorer.LOG: str(log), fake_scorer.STOP_AFTER: str((shards + 1) * self.images)}
 
     def finish(self, out, **more):
         """Run the same command to its end, and tell its exit code."""
@@ -67,15 +72,16 @@ class Chaos:
         return process.returncode, stderr
 
     def differences(self, out):
-        """Tell what is not as it was to be at the end: nothing, where all is well."""
-        found = []
-        rows = samples.rows(out)
-        if not rows.equals(self.expected):
-            found.append(f"{rows.num_rows} rows that differ from {self.expected.num_rows}")
-        if named := rows["reason"].to_pylist().count("killed_worker"):
-            found.append(f"{named} images named killed_worker")
-        found += [f"stray {name}" for name in samples.names(out) if name.startswith(".")]
-        return found
+        """Count what is not as it was to be at the end: nothing, where all is well."""
+        rows, expected = (
+            Counter(map(str, table.to_pylist())) for table in (samples.rows(out), self.expected)
+        )
+        found = {
+            "rows": sum((rows - expected).values()) + sum((expected - rows).values()),
+            "wrongly named": samples.rows(out)["reason"].to_pylist().count("killed_worker"),
+            "stray files": sum(name.startswith(".") for name in samples.names(out)),
+        }
+        return {what: count for what, count in found.items() if count}
 
 
 def committed(out):
@@ -128,11 +134,7 @@ def kill_group(process):
     process.communicate()
 
 
-def kill_listener(address):
-    """Kill the process that listens at an address."""
-    port = int(address.rsplit(":", 1)[1])
-    for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
-            psutil.Process(connection.pid).kill()
-            return
-    raise AssertionError(f"nobody listens at {address}")
+def kill_client(process):
+    """Kill the process that gave the command, and nothing it has started."""
+    process.kill()
+    process.wait()

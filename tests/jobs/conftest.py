@@ -1,3 +1,4 @@
+import itertools
 import sys
 from pathlib import Path
 
@@ -8,12 +9,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import dice
 import fake_scorer
+import fsspec
 import numpy as np
 import samples
+import servers
 
-from dice_core.bank import Bank, Face
+from dice_core.bank import Bank
 from dice_core.exposure import Exposure
+from dice_core.face import Face
 from dice_core.rows import SCORE_DIRECTIONS
+from jobs import listing
 from jobs.labelled import Labelled
 
 
@@ -81,3 +86,71 @@ def make_labelled():
         return Labelled(**{**own, **changes}, scores=scores)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory):
+    """A running S3 server."""
+    with servers.running(servers.Seaweed(tmp_path_factory.mktemp("seaweed"))) as server:
+        server.make_bucket()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def proxy(tmp_path_factory, seaweed):
+    """A proxy before it that fails at will."""
+    if not servers.has_nginx():
+        pytest.skip("there is no nginx: NOT tested with a store that fails")
+    with servers.running(servers.Proxy(tmp_path_factory.mktemp("proxy"), seaweed.port)) as server:
+        yield server
+
+
+@pytest.fixture
+def reach_s3(monkeypatch):
+    """Has this process and those it starts find their S3 server at an endpoint."""
+
+    def reach(endpoint, key=servers.KEY, secret=servers.CANARY):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        forget_stores()
+
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    yield reach
+    forget_stores()
+
+
+@pytest.fixture
+def bucket(seaweed, reach_s3):
+    """A place of its own in a bucket of the S3 server, as a URL."""
+    reach_s3(seaweed.url)
+    return f"s3://{seaweed.bucket}/{next(_numbers)}"
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory):
+    """A running emulator of Google's store."""
+    with servers.running(servers.Gcs(tmp_path_factory.mktemp("gcs"))) as server:
+        yield server
+
+
+@pytest.fixture
+def gcs(emulator, monkeypatch):
+    """A new bucket of it, as a URL."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator.url)
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # it would ask Google itself
+    forget_stores()
+    name = f"bucket-{next(_numbers)}"
+    emulator.make_bucket(name)
+    yield f"gs://{name}"
+    forget_stores()
+
+
+_numbers = itertools.count()
+
+
+def forget_stores():
+    """Forget which endpoint and credentials there were, as a new process would."""
+    for protocol in ("s3", "gs"):
+        fsspec.get_filesystem_class(protocol).clear_instance_cache()
+    listing._listed.clear()

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dice_core.bank import Bank, Face
+from dice_core.bank import Bank
 from dice_core.exposure import Exposure
+from dice_core.face import Face
 from dice_core.reference import FaceReference, Reference
 from dice_core.rows import SCORE_DIRECTIONS
+from jobs import storage
 from jobs.config import ScoreSettings
 from jobs.errors import ExitCode, Refusal, UnfinishedError
 from jobs.progress import make_listener
@@ -135,7 +137,7 @@ MODEL = _bank()
 
 
 def load(path, _model_hash):
-    if Path(path).read_bytes() != MODEL:
+    if storage.read(path) != MODEL:
         raise ValueError("no model of this version")
     return BrightnessScorer()
 

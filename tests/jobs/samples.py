@@ -132,11 +132,19 @@ def start(command, *, group=False, **environ):
 @contextmanager
 def scheduler(folder, **environ):
     """A scheduler process on loopback, as its address."""
+    with scheduler_process(folder, **environ) as (address, _):
+        yield address
+
+
+@contextmanager
+def scheduler_process(folder, address=None, **environ):
+    """A scheduler on loopback, where another one was if told so, as its address and its process."""
     file = folder / "scheduler.json"
-    options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+    port = address.rsplit(":", 1)[1] if address else "0"
+    options = ["--host", "127.0.0.1", "--port", port, "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     with running(["-m", "dask", "scheduler", *options, "--scheduler-file", str(file)], **environ) as process:
         # The file is there a moment before its one write.
-        yield json.loads(wait_for(file, process, size=1).read_text())["address"]
+        yield json.loads(wait_for(file, process, size=1).read_text())["address"], process
 
 
 @contextmanager

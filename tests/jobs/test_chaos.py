@@ -26,7 +26,7 @@ from jobs.verify import verify
 
 @pytest.fixture(scope="module")
 def storm(tmp_path_factory):
-    return chaos.Chaos(tmp_path_factory.mktemp("storm"), archives=16, images=20, delay=0.2)
+    return chaos.Chaos(tmp_path_factory.mktemp("storm"), archives=10, images=20, delay=0.2)
 
 
 def settings(sources, model, out, **more):
@@ -41,10 +41,10 @@ def flat(level):
 def test_workers_killed_from_outside_cost_nothing(storm, tmp_path):
     out = tmp_path / "out"
     process = storm.start(out, workers=2)
-    assert chaos.kill_workers(process, out, every=3, most=3, seed=0) == 3
+    assert chaos.kill_workers(process, out, every=4, most=2, seed=0) == 2
     stderr = process.communicate(timeout=chaos.DEADLINE)[1]
     assert process.returncode == 0, stderr
-    assert storm.differences(out) == []
+    assert storm.differences(out) == {}
 
 
 def test_only_the_image_that_kills_is_lost(model, tmp_path, monkeypatch):
@@ -55,7 +55,7 @@ def test_only_the_image_that_kills_is_lost(model, tmp_path, monkeypatch):
         listed[index] = (listed[index][0], flat(level))
         sources.append(samples.write_tar(tmp_path / name, listed))
     monkeypatch.setattr(cluster, "usable_memory", lambda: 2 << 30)
-    asked = settings(sources, model, tmp_path / "out", task_timeout=2.0)
+    asked = settings(sources, model, tmp_path / "out", task_timeout=1.0)
     result = score(asked, evaluate=fake_scorer.evaluate, load=fake_scorer.load)
     assert (result.exit_code, result.summary["failures"]) == (ExitCode.DONE, [])
     rows = samples.rows(tmp_path / "out").to_pylist()
@@ -66,49 +66,63 @@ def test_only_the_image_that_kills_is_lost(model, tmp_path, monkeypatch):
     assert verify(str(tmp_path / "out")) == []
 
 
-@pytest.mark.parametrize("share", [0.1, 0.9])
-@pytest.mark.parametrize("whole", [False, True], ids=["client", "group"])
-def test_the_same_command_ends_what_a_kill_cut_short(storm, tmp_path, share, whole):
-    out, log = tmp_path / "out", tmp_path / "log"
-    process = storm.start(out, workers=2)
-    assert chaos.wait_until(lambda: chaos.committed(out) >= share * storm.archives, process)
-    if whole:
-        chaos.kill_group(process)
-    else:
-        process.kill()
-        process.wait()
+SHARES = (0.1, 0.5, 0.9)
+
+
+def go_on(storm, out, log, at, **more):
+    """Start the command again, until so many shards are there; the process, and the parts that were."""
+    before = samples.parts(out) if out.exists() else {}
+    process = storm.start(out, workers=1, environ=storm.halted(log, at - len(before)), **more)
+    samples.wait_for(Path(f"{log}.reached"), process)
+    return process, before
+
+
+def check_the_end(storm, out, log, **more):
+    """End the job, and see that nothing was scored twice and nothing is left over."""
     before = samples.parts(out)
-    code, stderr = storm.finish(out, workers=2, log=log)
-    chaos.kill_group(process)
+    code, stderr = storm.finish(out, workers=1, environ={fake_scorer.LOG: str(log)}, **more)
     assert code == 0, stderr
     assert before.items() <= samples.parts(out).items()
-    # Everything may have been committed by the time of the kill.
-    scored = log.read_text().split() if log.exists() else []
-    assert len(scored) <= storm.images * (storm.archives - len(before))
-    assert storm.differences(out) == []
+    assert len(log.read_text().split()) == storm.images * (storm.archives - len(before))
+    assert storm.differences(out) == {}
 
 
-def test_a_killed_scheduler_is_exit_code_4_and_the_same_command_ends_the_job(storm, tmp_path):
+@pytest.mark.parametrize("kill", [chaos.kill_client, chaos.kill_group], ids=["client", "group"])
+def test_killed_at_10_50_and_90_percent_the_same_command_ends_the_job(storm, tmp_path, kill):
     out = tmp_path / "out"
-    environ = {fake_scorer.DELAY: str(storm.delay)}
-    with ExitStack() as opened:
-        place = tmp_path / "first"
+    for share in SHARES:
+        at = round(share * storm.archives)
+        process, before = go_on(storm, out, tmp_path / f"log{share}", at)
+        kill(process)
+        assert len(samples.parts(out)) == at
+        assert before.items() <= samples.parts(out).items()
+        chaos.kill_group(process)
+    check_the_end(storm, out, tmp_path / "log")
+
+
+def test_a_scheduler_killed_at_10_50_and_90_percent_is_exit_code_4_and_the_same_command_ends_the_job(
+    storm, tmp_path
+):
+    out, address = tmp_path / "out", None
+    for share in SHARES:
+        at, log = round(share * storm.archives), tmp_path / f"log{share}"
+        place = tmp_path / f"scheduler{share}"
         place.mkdir()
-        address = opened.enter_context(samples.scheduler(place))
-        opened.enter_context(samples.worker(address, **environ))
-        process = storm.start(out, cluster=address, workers=1)
-        assert chaos.wait_until(lambda: chaos.committed(out) >= 4, process)
-        chaos.kill_listener(address)
-        stderr = process.communicate(timeout=chaos.DEADLINE)[1]
+        with ExitStack() as opened:
+            address, scheduler = opened.enter_context(samples.scheduler_process(place, address))
+            environ = storm.halted(log, at - chaos.committed(out))
+            opened.enter_context(samples.worker(address, **environ))
+            process, before = go_on(storm, out, log, at, cluster=address)
+            scheduler.kill()
+            stderr = process.communicate(timeout=chaos.DEADLINE)[1]
         assert process.returncode == ExitCode.SHARDS_FAILED, stderr
         assert "Traceback" not in stderr, stderr
-    before = samples.parts(out)
-    summary = json.loads((out / "_summary.json").read_text())
-    assert not summary["complete"]
-    assert "the scheduler is gone: what is committed stays" in summary["failures"][0]["error"]
-    assert storm.finish(out, workers=2)[0] == 0
-    assert before.items() <= samples.parts(out).items()
-    assert storm.differences(out) == []
+        summary = json.loads((out / "_summary.json").read_text())
+        assert not summary["complete"]
+        assert "the scheduler is gone: what is committed stays" in summary["failures"][0]["error"]
+        assert len(samples.parts(out)) == at
+        assert before.items() <= samples.parts(out).items()
+    check_the_end(storm, out, tmp_path / "log")
 
 
 def test_the_same_shard_run_twice_at_once_is_one_part(tmp_path, tar, model):
@@ -143,8 +157,8 @@ def test_of_two_that_start_the_same_job_at_once_one_is_refused_and_the_rows_are_
     codes = sorted(process.returncode for process in both)
     assert codes == [ExitCode.DONE, ExitCode.REFUSED], told
     assert sum("another score is at work in it" in text for text in told) == 1
-    assert storm.finish(out, workers=2)[0] == 0
-    assert storm.differences(out) == []
+    assert storm.finish(out, workers=1)[0] == 0
+    assert storm.differences(out) == {}
 
 
 @pytest.fixture
@@ -165,18 +179,18 @@ def small_disk(tmp_path):
 @pytest.mark.parametrize("spec", ["serial", "local"])
 def test_a_full_disk_ends_with_4_and_room_is_all_it_needs(storm, small_disk, spec):
     out = small_disk / "out"
-    code, stderr = storm.finish(out, cluster=spec, workers=2, sources=storm.sources[:4])
+    code, stderr = storm.finish(out, cluster=spec, workers=1, sources=storm.sources[:4])
     assert code == 0, stderr
     before = samples.parts(out)
     ballast = small_disk / "ballast"
     free = os.statvfs(small_disk)
     ballast.write_bytes(bytes(free.f_bavail * free.f_bsize - (48 << 10)))
-    code, stderr = storm.finish(out, cluster=spec, workers=2)
+    code, stderr = storm.finish(out, cluster=spec, workers=1)
     assert code == ExitCode.SHARDS_FAILED, stderr
     assert "No space left on device" in stderr
     assert before.items() <= samples.parts(out).items()
     ballast.unlink()
-    assert storm.finish(out, cluster=spec, workers=2)[0] == 0
+    assert storm.finish(out, cluster=spec, workers=1)[0] == 0
     assert before.items() <= samples.parts(out).items()
-    assert storm.differences(out) == []
+    assert storm.differences(out) == {}
     assert verify(str(out)) == []

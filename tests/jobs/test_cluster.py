@@ -32,6 +32,7 @@ def test_local_workers_do_not_watch_themselves():
     before = dask.config.get("distributed.worker.profile.enabled")
     with open_cluster("local", 1) as client:
         (config,) = client.run(lambda: __import__("dask").config.config["distributed"]).values()
+        assert "spans" not in client.cluster.scheduler.extensions
     assert not config["worker"]["profile"]["enabled"]
     assert config["admin"]["tick"]["interval"] == "1s"
     assert dask.config.get("distributed.worker.profile.enabled") is before

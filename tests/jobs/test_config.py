@@ -12,8 +12,9 @@ GOOD = {"sources": ("a.tar",), "model": "m.npz", "out": "r"}
     ("changes", "named"),
     [
         ({"sources": ()}, "no source"),
-        ({"sources": ("s3://bucket/a.tar",)}, "s3://bucket/a.tar"),
-        ({"model": "gs://bucket/m.npz"}, "gs://bucket/m.npz"),
+        ({"sources": ("https://host/a.tar",)}, "https://"),
+        ({"model": "gs:///m.npz"}, "gs://"),
+        ({"log_json": "s3://bucket/log"}, "--log-json s3://bucket/log"),
         ({"out": ""}, "empty path"),
         ({"workers": 0}, "--workers 0"),
         ({"shard_size": -1}, "--shard-size -1"),

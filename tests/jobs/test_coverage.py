@@ -163,7 +163,7 @@ def test_what_an_earlier_command_planned_is_missing_for_a_later_one_too(run, tar
 
 def test_a_failed_shard_is_missing(run, tar, monkeypatch):
     def failing(*_):
-        raise OSError(5, "Input/output error")
+        raise FileNotFoundError(2, "No such file or directory")  # which is not tried again
 
     monkeypatch.setattr("jobs.shard.members", failing)
     summary = run(tar).summary

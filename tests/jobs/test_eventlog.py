@@ -75,7 +75,7 @@ def test_a_disk_that_is_full_ends_the_log_alone():
         ("notes.txt", "exists and is no log"),
         ("none/log", "No such file or directory: name a file"),
         ("folder", "Is a directory: name a file"),
-        ("s3://bucket/log", "name a local path"),
+        ("ftp://host/log", "name a local path"),
     ],
 )
 def test_refuses_in_one_line_and_writes_nothing(tmp_path, monkeypatch, name, told):

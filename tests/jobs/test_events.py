@@ -13,12 +13,12 @@ from jobs.shard import Failure, PartReport
 
 TALLY = Tally(
     [
-        (Kind("a", "bright", "bright", "ok", None, "good"), 5),
-        (Kind("a", None, "bright", "ok", None, "unknown_part"), 2),
-        (Kind("a", None, "dark", "ok", None, "anomaly"), 1),
-        (Kind("a", None, None, "rejected", "truncated", None), 1),
-        (Kind("a", None, None, "rejected", "empty", None), 3),
-        (Kind("a", None, None, "ignored", "archive_junk", None), 4),
+        (Kind("a", "a", "bright", "bright", "ok", None, "good"), 5),
+        (Kind("a", "a", None, "bright", "ok", None, "unknown_part"), 2),
+        (Kind("a", "a", None, "dark", "ok", None, "anomaly"), 1),
+        (Kind("a", "a", None, None, "rejected", "truncated", None), 1),
+        (Kind("a", "a", None, None, "rejected", "empty", None), 3),
+        (Kind("a", "a", None, None, "ignored", "archive_junk", None), 4),
     ]
 )
 
@@ -54,7 +54,7 @@ def test_a_failure_tells_its_place():
 def test_every_event_is_frozen_and_has_a_name_of_its_own():
     kinds = get_args(Event)
     assert all(kind.__dataclass_params__.frozen for kind in kinds)
-    assert len({events.name(kind.__new__(kind)) for kind in kinds}) == len(kinds) == 9
+    assert len({events.name(kind.__new__(kind)) for kind in kinds}) == len(kinds) == 11
 
 
 def test_names_are_those_of_json():

@@ -3,6 +3,7 @@ from uuid import uuid4
 
 import dask
 import pytest
+from dask.utils import key_split
 from deadly import report, score_unless_it_kills
 from distributed import Client
 
@@ -272,6 +273,11 @@ def test_the_window_takes_no_more_of_the_plan_than_it_needs(engine):
         reported += 1
         assert len(taken) <= reported + execute.TASKS_PER_THREAD
     assert reported == 60
+
+
+def test_dask_does_not_remember_every_task(client):
+    for _ in run((bundle(2 * index) for index in range(400, 440)), work, client):
+        assert key_split.cache_info().currsize <= 2 * execute.TASKS_PER_THREAD
 
 
 def test_a_lost_scheduler_is_told():

@@ -104,6 +104,30 @@ def test_the_shift_of_its_lot_is_a_column_of_the_scores(job):
     assert query(str(out), sql).to_pylist()[0]["n"] == 4
 
 
+def test_a_lot_may_be_a_folder_or_a_part_of_a_name_and_lie_in_many_archives(sources, dice_model, tmp_path):
+    first, second = (sources[name] for name in ("good", "bad"))
+    run(tmp_path / "out", (first, second), dice_model, lot=r"/([^/]*)/[^/]*$")
+    told = {line["lot"]: line for line in read(str(tmp_path / "out")).to_pylist()}
+    found = query(
+        str(tmp_path / "out"),
+        "SELECT lot, lot_shift, count(*) AS n, count(DISTINCT archive) AS archives, min(folder) AS folder "
+        "FROM scores GROUP BY ALL",
+    ).to_pylist()
+    assert {row["lot"]: (row["lot_shift"], row["n"]) for row in found} == {
+        lot: (line["lot_shift"], line["images"]) for lot, line in told.items()
+    }
+    assert any(row["archives"] == 2 for row in found)
+    assert all(row["lot"] == row["folder"] for row in found)
+    summary = json.loads((tmp_path / "out" / "_summary.json").read_text())
+    assert (summary["archives"], summary["lots"]) == (2, len(told))
+    assert verify(str(tmp_path / "out")) == []
+    by_folder = run(tmp_path / "folders", (first, second), dice_model, lot="folder")
+    assert read(str(tmp_path / "folders")).equals(read(str(tmp_path / "out")))
+    with pytest.raises(Refusal, match="lot was folder, is archive"):
+        run(tmp_path / "folders", (first, second), dice_model)
+    assert by_folder.exit_code == 0
+
+
 def test_the_shift_is_null_while_the_lots_are_not_listed(copy):
     (copy / "_lots.parquet").unlink()
     sql = "SELECT count(*) AS n, count(lot_shift) AS told FROM scores"

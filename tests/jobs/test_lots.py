@@ -11,6 +11,7 @@ from dice_core.drift import Alarm, Drift
 from dice_core.expectation import Estimate, Expectation
 from dice_core.reference import FaceReference, Reference
 from dice_core.rows import SCHEMA
+from jobs import lots
 from jobs.labelled import Labelled
 from jobs.lots import LOTS_TOLD, Lots, correct, judge_lots
 
@@ -74,6 +75,19 @@ def test_every_lot_is_judged_by_its_own_rows():
     assert list(told) == ["one", "two", "three"]
     assert [drift.alarm for drift in told.values()] == [None, Alarm.ALL_HIGHER, None]
     assert [drift.images for drift in told.values()] == [60] * 3
+
+
+@pytest.mark.parametrize("held", [1, 2, 10])
+def test_lots_whose_rows_do_not_follow_each_other_are_judged_as_if_they_did(held, monkeypatch):
+    monkeypatch.setattr(lots, "LOTS_HELD", held)
+    own = {"c": rows("c", good(0)), "a": rows("a", good(1, shift=4.0)), "b": rows("b", good(2))}
+    together = judged(*own.values())
+    mixed = pa.concat_tables(table.slice(at, 20) for at in (0, 20, 40) for table in own.values())
+    assert judged(mixed) == together
+    order = np.random.default_rng(0).permutation(len(mixed))
+    shuffled = judged(mixed.take(order).slice(0, 100), mixed.take(order).slice(100))
+    assert shuffled == together
+    assert list(judged(mixed)) == ["c", "a", "b"]
 
 
 def test_the_parts_of_a_lot_are_one_lot():

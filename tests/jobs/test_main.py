@@ -25,8 +25,9 @@ CONTRACT = {
     "demo": {"--out", "--images"},
     "synth": {"out", "--images", "--seed", "--defects"},
     "fit": {
-        *("sources", "--good", "--bad", "--anomaly-label", "--model", "--size"),
+        *("sources", "--good", "--bad", "--anomaly-label", "--labels", "--model", "--size"),
         *("--threshold", "--prevalence", "--per-face"),
+        *("--max-bytes", "--max-pixels", "--max-members", "--max-expansion"),
     },
     "score": {
         "sources",
@@ -40,13 +41,23 @@ CONTRACT = {
         "--replace-changed",
         "--settle",
         "--source-root",
+        "--labels",
+        "--lot",
         "--maps",
         "--log-json",
         "--exhaustive",
+        "--on-size",
+        *("--max-bytes", "--max-pixels", "--max-members", "--max-expansion"),
     },
     "evaluate": {
         *("out", "--score", "--threshold", "--prevalence", "--per-face", "--correct-lots", "--json"),
+        "--decided",
     },
+    "report": {"job", "--out", "--gallery", "--source-root"},
+    "explain": {"job", "archive", "member", "--picture", "--source-root"},
+    "export": {"job", "--what", "--out", "--limit", "--thumbnails", "--source-root"},
+    "review": {"job", "corrections", "--note"},
+    "decide": {"job", "--threshold", "--prevalence", "--per-face", "--note"},
     "status": {"out", "--json"},
     "verify": {"out"},
     "compact": {"job", "--out"},
@@ -72,7 +83,7 @@ EVALUATION = {
 LOTS = {"lots", "corrected"}
 BESIDES = {
     *("missing", "prevalence", "independent_parts", "seen", "unseen", "duplicates"),
-    *("face_confusion", "wrong_face", "expected"),
+    *("face_confusion", "wrong_face", "expected", "review", "decision"),
 }
 """What it takes to read an F1, and what it means in service."""
 
@@ -531,7 +542,11 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
         ("fit {tmp}/none*.tar --model {tmp}/m.npz", ["none*.tar: matches nothing", "name an"]),
         ("score {tmp}/text.npz --model {model} --out {tmp}/out", ["text.npz: neither tar", "name archives"]),
         ("fit {tmp}/text.npz --model {tmp}/m.npz", ["text.npz: neither tar", "name archives"]),
-        ("score s3://bucket/a.tar --model {model} --out {tmp}/out", ["s3://bucket/a.tar", "name a local"]),
+        ("score https://host/a.tar --model {model} --out {tmp}/out", ["https://", "name a local"]),
+        # Limits
+        ("score {lot} --model {model} --out {tmp}/out --max-pixels 0", ["--max-pixels 0", "from 1 up"]),
+        ("score {lot} --model {model} --out {tmp}/out --on-size stretch", ["--on-size", "'resize'"]),
+        ("fit {lot} --model {tmp}/m.npz --max-expansion -1", ["--max-expansion -1", "from 1 up"]),
         # Models
         ("score {lot} --model {tmp}/none.npz --out {tmp}/out", ["none.npz: No such file", "that fit wrote"]),
         ("score {lot} --model {tmp} --out {tmp}/out", ["Is a directory", "that fit wrote"]),
@@ -593,6 +608,24 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
         ("query {tmp} SELECT", ["not a job folder", "--out"]),
         ("evaluate {job} --score size", ["--score size", "defect_score"]),
         ("evaluate {job} --threshold best", ["--threshold 'best'", "recall=R"]),
+        ("report {tmp}/none --out {tmp}/r.html", ["none: not a job folder", "--out"]),
+        ("report {job}", ["--out", "report --help"]),
+        ("report {job} --out {job}/r.html", ["in the job folder", "name a file outside"]),
+        ("report {job} --out {lot}", ["lot.tar: exists and is no report", "name another"]),
+        ("evaluate {job} --decided --score ncc", ["--decided", "leave out"]),
+        ("explain {tmp} lot.tar 3", ["not a job folder", "--out"]),
+        ("explain {job} lot.tar none.jpg", ["lot.tar none.jpg: no such row", "query lists"]),
+        ("explain {job} lot.tar 3 --picture {tmp}/none/a.png", ["--picture", "name a file"]),
+        ("export {job} --what everything --out {tmp}/a.csv", ["--what", "anomalies"]),
+        ("export {job} --what nearest --out {lot}", ["lot.tar: exists", "name another"]),
+        ("export {job} --what nearest --out {tmp}/none/a.csv", ["none/a.csv: No such file", "name a place"]),
+        ("export {job} --what nearest --out {tmp}/a.csv --limit 0", ["--limit 0", "from 1 up"]),
+        ("export {job} --what nearest --out {job}/a.csv", ["in the job folder", "name a place outside"]),
+        ("review {job} {tmp}/none.csv", ["none.csv: No such file", "name the CSV"]),
+        ("review {job} {tmp}/text.npz", ["text.npz: has the columns my notes", "give content_hash and"]),
+        ("review {job} {lot}", ["lot.tar: not UTF-8", "save it as CSV"]),
+        ("decide {job} --threshold best", ["--threshold 'best'", "recall=R"]),
+        ("decide {tmp} --threshold f1", ["not a job folder", "--out"]),
         ("compact {tmp} --out {tmp}/new", ["not a job folder", "--out"]),
         ("compact {job}", ["--out", "compact --help"]),
         ("compact {job} --out {job}/new", ["new: one folder lies in the other", "name one outside"]),
@@ -634,6 +667,63 @@ def test_names_in_archives_reach_no_terminal_raw(command, tmp_path):
 
 
 # The program
+
+
+def test_images_lists_and_globs_through_folders_are_sources(score, tmp_path):
+    kept, other = dice.good(1)[0][1], dice.bad(1)[0][1]
+    photographs = [("a/b/00/1.jpg", kept), ("a/04/2.jpg", other), ("a/07/3.png", b"")]
+    samples.write_folder(tmp_path, photographs)
+    (tmp_path / "list").write_text(f"{tmp_path}/a/b/00/1.jpg\n{tmp_path}/a/04/*\n")
+    score(f"@{tmp_path}/list", "--out", tmp_path / "out")
+    score(f"{tmp_path}/a/**/*.*g", "--out", tmp_path / "out", "--max-rejects", "1")
+    rows = samples.rows(tmp_path / "out").to_pylist()
+    told = [(row["archive"], row["index"], row["member"], row["folder"], row["reason"]) for row in rows]
+    assert told == [
+        (f"{tmp_path}/a/04/2.jpg", 0, "04/2.jpg", "04", None),
+        (f"{tmp_path}/a/07/3.png", 0, "07/3.png", "07", "empty"),
+        (f"{tmp_path}/a/b/00/1.jpg", 0, "00/1.jpg", "00", None),
+    ]
+    assert [row["label"] for row in rows] == ["04", "07", "00"]
+    assert f"@{tmp_path}/none: No such file" in score(f"@{tmp_path}/none", "--out", tmp_path / "o").refusal
+
+
+def relabelled(tmp_path, name, listed):
+    """An archive without folders, and the lines of a table that say what its photographs show."""
+    flat = [(f"{number:03d}.jpg", data) for number, (_, data) in enumerate(listed)]
+    archive = samples.write_tar(tmp_path / name, flat)
+    lines = [f"{name},{at:03d}.jpg,{label.split('/')[0]}" for at, (label, _) in enumerate(listed)]
+    return archive, lines
+
+
+def test_labels_of_a_table_are_as_good_as_folders_and_what_they_miss_is_told(command, score, tmp_path):
+    head, table = "archive,member,label", tmp_path / "taught.csv"
+    taught, lines = relabelled(tmp_path, "taught.tar", [*dice.bad(10), *dice.good(30)])
+    table.write_text("\n".join([head, *lines[1:], "taught.tar,none.jpg,ano", "x,y,ano"]))
+    fitted = command("fit", taught, "--labels", table, "--model", tmp_path / "m.npz")
+    assert "left out: 1 without a line in the table of labels" in fitted.err
+    assert "NO IMAGE for 2 lines of that table, first line 101: taught.tar none.jpg" in fitted.err
+    asked = [*dice.bad(4, seed=7), *dice.good(12, seed=7)]
+    lot, lines = relabelled(tmp_path, "lot.tar", asked)
+    table = tmp_path / "lot.csv"
+    table.write_text("\n".join([head, *lines[:-1], "x,y,ano", "x,z,nonsense"]))
+    more = ("--labels", table, "--out", tmp_path / "out")
+    told = score(lot, *more)
+    labels = [name.split("/")[0] for name, _ in asked]
+    assert samples.rows(tmp_path / "out")["label"].to_pylist() == [*labels[:-1], None]
+    matched = len(asked) - 1
+    assert f"labels: {matched} of {matched + 2} lines name an image that is there" in told.out
+    assert f"NO IMAGE for 2 lines, first line {matched + 2}: x y" in told.out
+    assert "label that the model does not know: nonsense (1)" in told.out
+    summary = json.loads((tmp_path / "out" / "_summary.json").read_text())
+    assert (summary["labels"]["unmatched"], summary["unlabelled"]) == (2, 1)
+    assert command("verify", tmp_path / "out").code == 0
+    assert "nothing new to score" in score(lot, *more).out
+    table.write_text(f"{head}\nlot.tar,000.jpg,00\n")
+    assert "labels was" in score(lot, *more).refusal
+    table.write_text(f"{head}\nlot.tar,000.jpg,fine\n")
+    assert "the model knows none of its labels, fine: it knows 00, 04, 07" in score(lot, *more).refusal
+    refused = command("fit", "--good", taught, "--labels", table, "--model", tmp_path / "m.npz").refusal
+    assert "--labels: labels images of plain sources" in refused
 
 
 def test_the_program_refuses_as_the_function_does():

@@ -90,3 +90,8 @@ def test_there_are_no_more_local_workers_by_default_than_have_memory(monkeypatch
         assert len(client.nthreads()) == 1
         (about,) = client.scheduler_info()["workers"].values()
     assert about["memory_limit"] == 3000 * MIB
+
+
+def test_what_is_read_from_a_store_is_held_in_blocks():
+    own = ((64, 64), 1 << 20, Limits(), 2000)
+    assert needed(*own, 2, remote=True) - needed(*own, 2) == 2 * 5 * (8 << 20)

@@ -6,10 +6,12 @@ import pytest
 import samples
 
 from dice_core.member import Cut
+from dice_core.rows import Reason
 from jobs import plan
 from jobs.errors import Refusal
 from jobs.folder import is_part
 from jobs.plan import ArchiveRecord, Bundle, Kind, Shard
+from jobs.reader import Limits, members
 
 
 def record(archive="/a.tar", members=10, size=4, identity="1-1", kind=Kind.TAR):
@@ -121,22 +123,75 @@ def test_a_folder_that_changes_has_another_identity(tmp_path):
     assert plan.survey(folder, 2).identity != before.identity
 
 
+NO_ARCHIVES = [
+    b"just some text" * 100,
+    b"",
+    b"\x1f\x8b\x08\x00 broken at once",
+    gzip.compress(b"text in gzip" * 100, mtime=0),
+]
+
+
+@pytest.mark.parametrize("content", NO_ARCHIVES)
+@pytest.mark.parametrize("name", ["lot.tar", "LOT.TAR", "lot.tar.gz", "lot.tgz", "lot.zip"])
+def test_what_is_named_as_an_archive_and_is_none_is_a_broken_one(tmp_path, content, name):
+    path = tmp_path / name
+    path.write_bytes(content)
+    made = plan.survey(str(path), 10)
+    assert (made.kind, made.members) == (Kind.ZIP if name == "lot.zip" else Kind.BROKEN, 1)
+    (shard,) = plan.shards([made])
+    ((member, reason),) = members(shard, Limits())
+    assert (member.index, member.name, reason) == (0, "", Reason.BROKEN_ARCHIVE)
+
+
+def test_a_zip_behind_a_program_is_one_by_its_name(tmp_path):
+    path = tmp_path / "lot.zip"
+    samples.write_zip(path, samples.members(40))
+    path.write_bytes(b"#!/bin/program\n" * 50 + path.read_bytes())
+    assert plan.survey(str(path), 16).members == 40
+
+
+def test_a_zip_whose_members_claim_more_than_there_is_is_broken(tmp_path):
+    """The same bytes, over and over."""
+    path = tmp_path / "lot.zip"
+    samples.write_zip(path, [("a", bytes(range(256)) * 20)])
+    data = path.read_bytes()
+    at, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    length = 60 * (end - at)
+    path.write_bytes(
+        data[:at] + 60 * data[at:end] + data[end : end + 12] + length.to_bytes(4, "little") + data[end + 16 :]
+    )
+    made = plan.survey(str(path), 16)
+    assert (made.kind, made.members, made.cuts) == (Kind.BROKEN, 1, (Cut(0, 0),))
+
+
+@pytest.mark.parametrize("write", [samples.write_tar, samples.write_zip, samples.write_folder])
+def test_no_more_members_are_planned_than_may_be_and_one(tmp_path, write):
+    path = write(tmp_path / "in", samples.members(40))
+    assert [plan.survey(path, 16, most).members for most in (1, 39, 40)] == [2, 40, 40]
+    assert [cut.index for cut in plan.survey(path, 16, 32).cuts] == [0, 16, 32]
+
+
 @pytest.mark.parametrize(
     ("content", "way_out"),
-    [
-        (b"just some text" * 100, "neither tar"),
-        (b"", "neither tar"),
-        (samples.jpeg(1), "folder it is in"),
-        (b"\x1f\x8b\x08\x00 broken at once", "neither tar"),
-        (gzip.compress(b"text in gzip" * 100), "neither tar"),
-    ],
+    [*((content, "neither tar") for content in NO_ARCHIVES)],
 )
 def test_refuses_what_is_no_archive(tmp_path, content, way_out):
-    path = tmp_path / "lot.tar"
+    path = tmp_path / "lot.dat"
     path.write_bytes(content)
     with pytest.raises(Refusal, match=way_out) as refused:
         plan.survey(str(path), 10)
     assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("1.dat", samples.jpeg(1)), ("1.jpg", samples.jpeg(1)), ("1.PNG", b""), ("1.webp", b"text")],
+)
+def test_an_image_is_one_by_content_and_what_is_named_as_one_is_to_be_told_of(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    made = plan.survey(str(path), 10)
+    assert (made.kind, made.members, made.cuts) == (Kind.IMAGE, 1, (Cut(0, 0),))
 
 
 def test_refuses_what_cannot_be_opened(tmp_path):

@@ -3,7 +3,18 @@ import io
 import pytest
 from rich.console import Console
 
-from jobs.events import Committed, Failed, Planned, Rejected, Retried, Scored, Started, WorkerLost
+from jobs.events import (
+    Committed,
+    Failed,
+    Planned,
+    Planning,
+    Rejected,
+    Retried,
+    Scored,
+    Started,
+    Streamed,
+    WorkerLost,
+)
 from jobs.progress import Bar, Lines, make_listener
 
 FAILURE = Failed("/lot [1].tar", 0, 5, "/lot [1].tar [0:5]: OSError: gone")
@@ -46,6 +57,30 @@ def test_lines_are_few(clock):
         "800 of 1,000 images, 25 images/s, 6 rejected, 8 s left",
         "1,000 of 1,000 images, 25 images/s, 8 rejected",
     ]
+
+
+def test_long_planning_is_told_of_in_few_lines_or_one_that_changes(clock):
+    stream = io.StringIO()
+    lines = Lines(stream, clock)
+    for done in range(4):
+        tell(lines, Planning(10_000, done, 2000 * done, ended=done == 3))
+        clock.now += 6
+    assert stream.getvalue().splitlines() == [
+        "planning: 0 of 10,000 sources, 0 members",
+        "planning: 2 of 10,000 sources, 4,000 members",
+    ]
+    stream = io.StringIO()
+    bar = Bar(Console(file=stream, width=80, force_terminal=True), clock)
+    tell(bar, Planning(10_000, 7, 14_000), Planning(10_000, 8, 14_000, ended=True), Started(), Scored(0.0))
+    assert "planning: 7 of 10,000 sources, 14,000 members" in stream.getvalue()
+
+
+def test_a_large_archive_that_one_worker_streams_is_told_of(clock):
+    stream = io.StringIO()
+    for listener in (Lines(stream, clock), Bar(Console(file=stream, width=200), clock)):
+        tell(listener, Streamed("/[red]lot.tgz", 5 << 29), Started(), Scored(0.0))
+    told = "/[red]lot.tgz: 2.5 GiB of tar.gz go through one worker; all would share a tar or zip\n"
+    assert stream.getvalue().count(told) == 2
 
 
 def test_compiling_is_told_where_there_was_any(clock):

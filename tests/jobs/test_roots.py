@@ -28,7 +28,7 @@ def test_an_archive_is_named_by_the_longest_root_above_it(options, path, name):
 
 @pytest.mark.parametrize(
     "options",
-    [["/mnt"], ["=line3"], ["/mnt="], ["/mnt=/"], ["/mnt=a\nb"], ["/mnt=a", "/mnt/=b"], ["s3://a=b"]],
+    [["/mnt"], ["=line3"], ["/mnt="], ["/mnt=/"], ["/mnt=a\nb"], ["/mnt=a", "/mnt/=b"], ["ftp://a=b"]],
 )
 def test_refuses_what_names_nothing(options):
     with pytest.raises(Refusal) as refused:

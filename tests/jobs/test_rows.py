@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
 import samples
+import simplejpeg
 from fake_scorer import SIZE, BrightnessScorer
 
+from dice_core import scale
+from dice_core.decode import decode
 from dice_core.member import Member
 from dice_core.rows import SCHEMA, Reason
+from dice_core.scale import OnSize
 from jobs.parquet import digest
 from jobs.rows import BATCH, COMPARISONS, SCORES, Rows, batch_of
 
@@ -106,6 +110,30 @@ def test_scores_go_to_their_own_rows(collected):
         [row[name] for name in SCORES] for row in alone
     ]
     assert {row["ncc"] for row in rows[::3]} == {None}
+
+
+def test_an_image_of_the_models_aspect_is_resized_where_that_is_asked_for():
+    rows = Rows(BrightnessScorer(), "/lot.tar", 1_000_000, exhaustive=True, on_size=OnSize.RESIZE)
+    own, double = samples.jpeg(3), samples.jpeg(3, SIZE * 2)
+    wide = simplejpeg.encode_jpeg(np.full((SIZE, SIZE * 2, 1), 99, np.uint8), colorspace="GRAY")
+    for index, data in enumerate((own, double, wide, own)):
+        rows.add(member(index), data)
+    first, resized, rejected, last = rows.table().to_pylist()
+    assert [row["reason"] for row in (first, resized, rejected, last)] == [None, None, "wrong_size", None]
+    assert (resized["width"], resized["height"]) == (SIZE * 2, SIZE * 2)
+    assert (rejected["width"], rejected["height"]) == (SIZE * 2, SIZE)
+    brought = scale.bring(decode(double, 1 << 20), (SIZE, SIZE))[None]
+    expected = BrightnessScorer().score(brought)
+    assert resized["ncc"] == pytest.approx(expected["ncc"][0])
+    assert resized["defect_peak_x"] == expected["defect_peak_x"][0] * 2 + 1
+    assert resized["defect_dark"] == expected["defect_dark"][0] * 4
+    assert resized["shift_x"] == (2 * BrightnessScorer().compare(brought)["shift_x"][0]).tolist()
+    assert {name: first[name] for name in SCORES} == {name: last[name] for name in SCORES}
+    alone = Rows(BrightnessScorer(), "/lot.tar", 1_000_000)
+    alone.add(member(0), own)
+    assert {name: first[name] for name in SCORES} == {
+        name: value for name, value in alone.table().to_pylist()[0].items() if name in SCORES
+    }
 
 
 def test_batches_end_where_they_are_told_to(collected, scorer):

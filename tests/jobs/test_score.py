@@ -9,11 +9,13 @@ import pyarrow.compute as pc
 import pytest
 import samples
 
-from jobs import backlog, events, kernels, storage
+from dice_core.scale import OnSize
+from jobs import backlog, events, files, kernels, storage
 from jobs.config import ScoreSettings
 from jobs.errors import ExitCode, Refusal
 from jobs.events import Committed, Done, Failed, Planned, Rejected, Retried, Scored, Started, WorkerLost
 from jobs.parquet import digest
+from jobs.reader import Limits
 from jobs.rows import COMPARISONS
 from jobs.score import score
 from jobs.status import State, status
@@ -160,6 +162,33 @@ def test_comparing_with_every_face_adds_lists_and_changes_no_other_column(lot, m
     assert set(pc.list_value_length(rows["ncc_shifted"]).to_pylist()) == {2, None}
     assert verify(out) == []
     with pytest.raises(Refusal, match="exhaustive was True, is False"):
+        run(lot, model, out)
+
+
+def test_images_of_another_size_are_rows_with_scores_where_they_are_to_be_resized(
+    lot, model, out, serial_rows
+):
+    run(lot, model, out, on_size=OnSize.RESIZE)
+    rows = samples.rows(out)
+    other = pc.equal(serial_rows["reason"], "wrong_size").fill_null(fill_value=False)
+    assert pc.sum(other).as_py() == 15
+    assert rows.filter(pc.invert(other)).equals(serial_rows.filter(pc.invert(other)))
+    resized = rows.filter(other)
+    assert resized.select(["width", "height"]).equals(serial_rows.filter(other).select(["width", "height"]))
+    assert resized["reason"].null_count == resized.num_rows
+    assert verify(out) == []
+    with pytest.raises(Refusal, match="on_size was resize, is reject"):
+        run(lot, model, out)
+
+
+def test_a_source_of_too_many_members_is_scored_up_to_there(lot, model, out, serial_rows):
+    run(lot, model, out, limits=Limits(max_members=250))
+    rows = samples.rows(out)
+    assert rows.slice(0, 250).equals(serial_rows.slice(0, 250))
+    last = rows.slice(250).to_pylist()
+    assert [(row["index"], row["member"], row["reason"]) for row in last] == [(250, "", "too_large")]
+    assert verify(out) == []
+    with pytest.raises(Refusal, match="max_members was 250, is 10000000"):
         run(lot, model, out)
 
 
@@ -354,14 +383,14 @@ def test_a_log_in_what_the_job_uses_is_refused(model, out, tmp_path, where):
 
 
 def test_a_write_that_fails_leaves_nothing_and_is_told(lot, model, out, monkeypatch):
-    write = storage.os.fsync
+    write = files.os.fsync
 
     def failing(descriptor):
         if "-0000000200.parquet" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
             raise OSError(5, "Input/output error")
         return write(descriptor)
 
-    monkeypatch.setattr(storage.os, "fsync", failing)
+    monkeypatch.setattr(files.os, "fsync", failing)
     monkeypatch.setattr(backlog, "DELAYS", (0.01, 0.01))
     result = run(lot, model, out, task_images=100)
     assert result.exit_code is ExitCode.SHARDS_FAILED

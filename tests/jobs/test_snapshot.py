@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 
 import pytest
 import samples
@@ -76,3 +77,11 @@ def test_what_is_no_snapshot_is_none(tmp_path, content):
 
 def test_where_there_is_none_there_is_none(tmp_path):
     assert Snapshot.read(str(tmp_path)) is None
+
+
+def test_a_snapshot_knows_whether_its_process_runs(tmp_path):
+    Snapshots(str(tmp_path))(Started())
+    taken = Snapshot.read(str(tmp_path))
+    assert taken.is_running
+    assert not replace(taken, process=4194305).is_running  # no Linux gives a process so high a number
+    assert not replace(taken, host="elsewhere").is_running

@@ -1,18 +1,23 @@
 import os
 import shutil
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import samples
 
-from jobs import folder, plan, planlist, storage
+from jobs import folder, plan, planlist, sources, storage
 from jobs.config import ScoreSettings
 from jobs.errors import Refusal
+from jobs.events import Streamed
 from jobs.folder import Start
+from jobs.plan import Kind
 from jobs.reader import Limits
 from jobs.roots import Roots
-from jobs.sources import survey
+from jobs.sources import streamed, survey
+from jobs.surveying import EndedError, Surveying
 
 DECIDES = folder.deciding(folder.parquet.digest(b"model"), 10, Limits())
 
@@ -64,6 +69,74 @@ def test_a_plan_that_is_lost_costs_a_look_at_the_sources(tmp_path, lots, damage)
     assert surveyed(asked) == first
 
 
+def test_a_second_job_over_the_same_archives_plans_without_walking(tmp_path, lots, monkeypatch):
+    monkeypatch.setenv("DICE_INSPECT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sources, "WORTH_SECONDS", 0)
+    first = surveyed(settings(tmp_path, lots / "*"))
+    assert len(samples.names(tmp_path / "cache")) == 3
+    walked, walk = [], plan.survey
+
+    def noting(path, *more):
+        walked.append(Path(path).name)
+        return walk(path, *more)
+
+    monkeypatch.setattr(plan, "survey", noting)
+    assert surveyed(settings(tmp_path, lots / "*")) == first
+    assert walked == ["d"]
+    named = surveyed(settings(tmp_path, lots / "*", source_roots=(f"{lots}=line3",))).records
+    assert [record.archive for record in named] == [f"line3/{name}" for name in samples.names(lots)]
+    assert [record.identity for record in named] == [record.identity for record in first.records]
+    walked.clear()
+    samples.write_tar(lots / "a.tar", samples.images(20))
+    os.utime(lots / "c.zip", (0, 0))
+    again = surveyed(settings(tmp_path, lots / "*"))
+    assert walked == ["a.tar", "c.zip", "d"]
+    assert again.records[0].members == 20
+    assert again.records[2] != first.records[2]
+    assert replace(again.records[2], stamp="") == replace(first.records[2], stamp="")
+
+
+def test_what_is_walked_in_no_time_is_not_kept(tmp_path, lots, monkeypatch):
+    monkeypatch.setenv("DICE_INSPECT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sources, "WORTH_SECONDS", 60)
+    surveyed(settings(tmp_path, lots / "*"))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_sources_that_are_waited_for_are_looked_at_at_once_and_told_in_order():
+    together = threading.Barrier(4, timeout=20)
+    urls = [f"s3://lots/{number}" for number in range(4)]
+    assert sources._each(lambda url: (together.wait(), url)[1], urls) == urls
+
+
+def test_planning_that_is_refused_ends_the_walks_of_its_threads():
+    begun, ended = threading.Event(), threading.Event()
+
+    def look(url):
+        if url.endswith("bad"):
+            begun.wait(20)
+            raise Refusal("no archive")
+        begun.set()
+        try:
+            while True:
+                surveying.walked(1)
+        except EndedError:
+            ended.set()
+
+    with pytest.raises(Refusal, match="no archive"), Surveying(2).following() as surveying:
+        sources._each(look, ["s3://lots/bad", "s3://lots/endless"])
+    assert ended.wait(20)
+
+
+def test_a_large_compressed_tar_is_told_of_until_its_part_is_there(tmp_path, lots, monkeypatch):
+    records = surveyed(settings(tmp_path, lots / "*")).records
+    assert list(streamed(records, ())) == []
+    monkeypatch.setattr(sources, "LARGE", 1000)
+    size = (lots / "b.tgz").stat().st_size
+    assert list(streamed(records, ())) == [Streamed(str(lots / "b.tgz"), size)]
+    assert list(streamed(records, {shard.part for shard in plan.shards(records)})) == []
+
+
 def test_the_same_archives_under_another_mount_are_the_same(tmp_path, lots):
     asked = settings(tmp_path, lots / "*", source_roots=(f"{lots}=line3",))
     first = surveyed(asked)
@@ -91,8 +164,8 @@ def test_what_was_written_to_just_now_is_left_alone_and_not_opened(tmp_path, lot
     found = surveyed(settings(tmp_path, lots / "*", settle="10m"), now)
     assert found.unsettled == (str(lots / "e.tar"),)
     assert [Path(record.path).name for record in found.records] == ["a.tar", "b.tgz", "c.zip", "d"]
-    with pytest.raises(Refusal, match=r"e\.tar: neither tar"):
-        surveyed(settings(tmp_path, lots / "*"), now)
+    caught = surveyed(settings(tmp_path, lots / "*"), now)
+    assert [record.kind for record in caught.records if record.path.endswith("e.tar")] == [Kind.BROKEN]
 
 
 def test_refuses_two_archives_of_one_name(tmp_path, lots):

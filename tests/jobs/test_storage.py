@@ -1,9 +1,6 @@
-import errno
 import os
-from pathlib import Path
 
 import pytest
-import samples
 
 from jobs import storage
 from jobs.errors import Refusal
@@ -39,7 +36,7 @@ def test_expands_file_urls(folder):
     assert storage.expand([f"file://{folder}/a.tar"]) == [str(folder / "a.tar")]
 
 
-@pytest.mark.parametrize("source", ["none.tar", "none*.tar", "s3://bucket/a.tar", ""])
+@pytest.mark.parametrize("source", ["none.tar", "none*.tar", ""])
 def test_refuses_what_is_not_there(folder, monkeypatch, source):
     monkeypatch.chdir(folder)
     with pytest.raises(Refusal, match=r"name") as refused:
@@ -48,155 +45,54 @@ def test_refuses_what_is_not_there(folder, monkeypatch, source):
     assert "\n" not in str(refused.value)
 
 
-def test_a_stamp_changes_with_size_and_time(tmp_path):
-    path = tmp_path / "a"
-    path.write_bytes(b"one")
-    os.utime(path, ns=(0, 1_000_000_007))
-    first = storage.stamp(str(path))
-    assert first == "3-1000000007"
-    os.utime(path, ns=(0, 1_000_000_008))
-    second = storage.stamp(str(path))
-    path.write_bytes(b"three")
-    os.utime(path, ns=(0, 1_000_000_008))
-    assert len({first, second, storage.stamp(str(path))}) == 3
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://host/a.tar", "http://"),
+        ("https://user:5ecret@host/a.tar", "https://"),
+        ("memory://a.tar", "memory://"),
+        ("s3a://bucket/a.tar", "s3a://"),
+        ("gcs://bucket/a.tar", "gcs://"),
+        ("zip://a.jpg::s3://bucket/5ecret.zip", "zip://"),
+        ("s3://key:5ecret@bucket/a.tar", "s3://"),
+        ("s3://key:5ecret/a.tar", "s3://"),
+        ("gs:///a.tar", "gs://"),
+        ("s3://", "s3://"),
+        ("s3://buck*/a.tar", "s3://"),
+    ],
+)
+def test_other_protocols_and_names_that_are_no_buckets_are_refused_and_not_repeated(url, told):
+    with pytest.raises(Refusal, match=r"name|give") as refused:
+        storage.absolute(url)
+    assert told in str(refused.value)
+    assert "5ecret" not in str(refused.value)
 
 
-def test_lists_names_and_sizes_of_visible_files(folder):
-    assert storage.list_names(str(folder)) == ["a.tar", "b.tar", "below", "c.zip", "odd[1].tar"]
-    assert storage.list_sizes(str(folder)) == dict.fromkeys(["a.tar", "b.tar", "c.zip", "odd[1].tar"], 1)
-    assert storage.list_names(str(folder / "none")) == []
+def test_a_chain_of_local_names_is_refused():
+    with pytest.raises(Refusal, match="a::b: is not read"):
+        storage.absolute("a::b")
 
 
-def test_a_write_appears_whole(tmp_path):
-    url = str(tmp_path / "file")
-    with storage.writing(url) as file:
-        file.write(b"half")
-        assert storage.list_names(str(tmp_path)) == []
-        file.write(b" and half")
-    assert storage.read(url) == b"half and half"
-    assert samples.names(tmp_path) == ["file"]
+def test_an_object_has_one_name():
+    assert storage.absolute("s3://bucket/night/") == storage.absolute("s3://bucket/night")
+    assert storage.absolute("s3://bucket") == storage.absolute("s3://bucket/") == "s3://bucket"
+    assert storage.absolute("gs://bucket/a//b/../c.tar") == "gs://bucket/a//b/../c.tar"
+    assert storage.parent("s3://bucket/night/a.tar") == "s3://bucket/night"
 
 
-def test_a_write_that_fails_leaves_what_was_there(tmp_path):
-    url = str(tmp_path / "file")
-    storage.write(url, b"before")
-    writing = storage.writing(url)
-    writing.__enter__().write(b"half")
-    with pytest.raises(OSError, match="full"):
-        writing.gen.throw(OSError("disk full"))
-    assert storage.read(url) == b"before"
-    assert samples.names(tmp_path) == ["file"]
+def test_an_object_lies_below_its_prefixes_and_in_no_local_folder(tmp_path):
+    places = ["/", str(tmp_path), "s3://bucket/nigh", "gs://bucket/night", "s3://bucket/night"]
+    assert storage.lies_in("s3://bucket/night/a.tar", places) == "s3://bucket/night"
+    assert storage.lies_in("s3://bucket/night", places) == "s3://bucket/night"
+    assert storage.lies_in(str(tmp_path / "a.tar"), ["s3://bucket", str(tmp_path)]) == str(tmp_path)
 
 
-@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
-def test_a_write_that_replaces_nothing_appears_where_there_is_nothing(tmp_path, monkeypatch, links):
-    def refused(*_):
-        raise PermissionError(errno.EPERM, "Operation not permitted")
-
-    if not links:
-        monkeypatch.setattr(Path, "hardlink_to", refused)
-    with storage.writing(str(tmp_path / "file"), replace=False) as file:
-        file.write(b"whole")
-        assert storage.list_names(str(tmp_path)) == []
-    assert samples.names(tmp_path) == ["file"]
-    assert (tmp_path / "file").read_bytes() == b"whole"
-
-
-def test_a_write_that_replaces_nothing_leaves_what_appeared_meanwhile(tmp_path):
-    url = str(tmp_path / "file")
-    with pytest.raises(FileExistsError), storage.writing(url, replace=False) as file:  # noqa: PT012
-        file.write(b"second")
-        storage.write(url, b"first")
-    assert samples.names(tmp_path) == ["file"]
-    assert storage.read(url) == b"first"
-
-
-def test_a_disk_that_is_full_at_the_last_step_is_no_lack_of_links(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "hardlink_to", full)
-    with pytest.raises(OSError, match="No space"), storage.writing(str(tmp_path / "f"), replace=False):
-        pass
-    assert samples.names(tmp_path) == []
-
-
-def test_unfinished_writes_are_told_by_the_name_they_were_to_have(tmp_path):
-    writing = storage.writing(str(tmp_path / "part-1.parquet"))
-    writing.__enter__()
-    (left,) = storage.list_unfinished(str(tmp_path))
-    assert left[1] == "part-1.parquet"
-    assert left[0] in samples.names(tmp_path)
-    writing.gen.close()
-    assert samples.names(tmp_path) == []
-
-
-def test_a_folder_lists_every_file_once(tmp_path):
-    (tmp_path / "b" / "c").mkdir(parents=True)
-    (tmp_path / "b-first").write_bytes(b"12")
-    (tmp_path / "b" / "c" / "deep").write_bytes(b"1")
-    (tmp_path / "b" / "x").write_bytes(b"123")
-    (tmp_path / "link").symlink_to(tmp_path / "b" / "x")
-    (tmp_path / "linked_folder").symlink_to(tmp_path / "b")
-    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
-    os.mkfifo(tmp_path / "pipe")
-    listed = storage.list_entries(str(tmp_path))
-    # In the order of the whole names, as a sorted tar has them: "-" comes before "/".
-    assert [(entry.name, entry.regular) for entry in listed] == [
-        ("b-first", True),
-        ("b/c/deep", True),
-        ("b/x", True),
-        ("link", True),
-        ("linked_folder", False),
-        ("nowhere", False),
-        ("pipe", False),
-    ]
-    assert [entry.size for entry in listed[:4]] == [2, 1, 3, 3]
-    assert all(storage.entry(str(tmp_path), entry.name) == entry for entry in listed)
+def test_nothing_is_appended_to_in_a_store():
+    with pytest.raises(ValueError, match="s3://bucket/log: a store appends to nothing"):
+        storage.open_append("s3://bucket/log")
 
 
 def test_names_that_are_not_utf8_can_be_written_down():
     name = os.fsdecode(b"caf\xe9.jpg")
     assert storage.printable(name) == "caf\\xe9.jpg"
     assert storage.printable("café.jpg") == "café.jpg"
-
-
-def test_a_place_is_found_by_whatever_links(tmp_path):
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "folder")
-    inner, link = str(tmp_path / "folder" / "new"), str(tmp_path / "link")
-    assert storage.lies_in(inner, ["/none", link]) == link
-    assert storage.lies_in(link, [str(tmp_path / "folder")])
-    assert storage.lies_in("/anything", ["/"]) == "/"
-    assert storage.lies_in(str(tmp_path / "folder2"), [link]) is None
-
-
-def test_the_newest_of_some_files_tells_when(folder):
-    for seconds, name in enumerate(("a.tar", "b.tar", "c.zip")):
-        os.utime(folder / name, (seconds, seconds))
-    assert storage.last_changed(str(folder), ["a.tar", "b.tar", "gone"]) == 1
-    assert storage.last_changed(str(folder), []) is None
-
-
-def test_a_folder_that_is_held_is_seen_to_be(tmp_path):
-    assert not storage.is_held(str(tmp_path))
-    with storage.held(str(tmp_path)):
-        assert storage.is_held(str(tmp_path))
-        with pytest.raises(BlockingIOError), storage.held(str(tmp_path)):
-            pass
-    assert not storage.is_held(str(tmp_path))
-
-
-def test_who_only_looks_keeps_nobody_from_holding(tmp_path, monkeypatch):
-    descriptor = os.open(tmp_path, os.O_RDONLY)
-    storage.fcntl.flock(descriptor, storage.fcntl.LOCK_SH)  # as is_held does, for a moment
-    monkeypatch.setattr(storage.time, "sleep", lambda _: os.close(descriptor))
-    with storage.held(str(tmp_path)):
-        assert storage.is_held(str(tmp_path))
-
-
-def test_a_temporary_file_is_being_written_while_its_process_runs():
-    assert storage.is_being_written(f"._parts.parquet.{os.getpid()}-0123456789ab.tmp")
-    # No Linux gives a process so high a number.
-    assert not storage.is_being_written("._parts.parquet.4194305-0123456789ab.tmp")
-    assert not storage.is_being_written(".notes.tmp")

@@ -9,10 +9,10 @@ from jobs.summary import FAILURES_TOLD, Outcome, RejectLimit, Total, counts, exi
 def tally(ok=0, rejected=0, ignored=0, unknown=0):
     return Tally(
         [
-            (Kind("a", "bright", "bright", "ok", None, "good"), ok),
-            (Kind("a", None, "bright", "ok", None, "unknown_part"), unknown),
-            (Kind("a", None, None, "rejected", "empty", None), rejected),
-            (Kind("b", None, None, "ignored", "archive_junk", None), ignored),
+            (Kind("a", "a", "bright", "bright", "ok", None, "good"), ok),
+            (Kind("a", "a", None, "bright", "ok", None, "unknown_part"), unknown),
+            (Kind("a", "a", None, None, "rejected", "empty", None), rejected),
+            (Kind("b", "b", None, None, "ignored", "archive_junk", None), ignored),
         ]
     )
 
@@ -63,6 +63,7 @@ def test_the_worst_decides_the_exit_code(counted, failed, expected):
 def test_counts_rows():
     assert counts(tally(ok=5, rejected=2, ignored=3, unknown=1)) == {
         "archives": 2,
+        "lots": 2,
         "rows": 11,
         "images": 8,
         "ok": 6,

@@ -1,6 +1,6 @@
 import pytest
 
-from jobs.text import ago, plain, utc
+from jobs.text import ago, for_spreadsheet, plain, utc
 
 
 def test_what_does_not_print_is_written_out():
@@ -26,3 +26,25 @@ def test_a_time_is_written_as_iso_8601_has_it():
 )
 def test_a_span_is_in_its_largest_unit(seconds, expected):
     assert ago(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("=cmd()", "'=cmd()"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\uff1d1", "'\uff1d1"),
+        ("'quoted", "''quoted"),
+        ("\t=1", r"\t=1"),
+        ("05", "'05"),
+        ("12345678901234567890123456789e12", "'12345678901234567890123456789e12"),
+        ("1.5", "'1.5"),
+        ("05/a=1.jpg", "05/a=1.jpg"),
+        ("f94b8b", "f94b8b"),
+        ("", ""),
+    ],
+)
+def test_a_spreadsheet_takes_text_for_text(text, shown):
+    assert for_spreadsheet(text) == shown
