@@ -33,3 +33,15 @@ class SourceChangedError(Exception):
 
 class UnavailableError(OSError):
     """A store that does not answer, or not as it should: nothing is known of what was asked for."""
+
+
+class StoppedError(Exception):
+    """Nothing more can be scored now, whatever it is."""
+
+
+class ClusterLostError(StoppedError):
+    """The scheduler or every worker is gone, and with it every task that had not finished."""
+
+
+class StorageDownError(StoppedError):
+    """Storage fails for one shard after the other."""

@@ -21,17 +21,13 @@ from dask.utils import key_split
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from jobs import events
+from jobs import capacity, events
 from jobs.backlog import Backlog
+from jobs.capacity import Capacity
+from jobs.errors import ClusterLostError, StoppedError, StorageDownError
 from jobs.events import Listener, WorkerLost
 from jobs.plan import Bundle
 from jobs.shard import Failure, PartReport, ShardError
-
-TASKS_PER_THREAD = 3
-"""Tasks in flight for each thread of the cluster: one that runs, and two that hide the way there."""
-
-WORKERLESS_SECONDS = 300.0
-"""How long a cluster may be without any worker."""
 
 _SLICE = 16
 """Tasks submitted at once: a graph stays small, and the first workers start before the last task is known."""
@@ -39,24 +35,9 @@ _SLICE = 16
 _ALL = "all"
 """Topic of what happens to a scheduler's workers and clients."""
 
-_RECOUNT_SECONDS = 5.0
-"""How long a count of the cluster's threads is believed: workers come and go."""
-
 Task = Callable[[Bundle], tuple[PartReport, ...]]
 Graph = dict[str, tuple[Task, Bundle]]
 Outcomes = Generator[PartReport | Failure]
-
-
-class StoppedError(Exception):
-    """Nothing more can be scored now, whatever it is."""
-
-
-class ClusterLostError(StoppedError):
-    """The scheduler or every worker is gone, and with it every task that had not finished."""
-
-
-class StorageDownError(StoppedError):
-    """Storage fails for one shard after the other."""
 
 
 def graph(bundles: Iterable[Bundle], task: Task, run_id: str) -> Graph:
@@ -113,7 +94,7 @@ def run(
     Raises
     ------
     ClusterLostError
-        Where the scheduler is gone, or there was no worker for `WORKERLESS_SECONDS`.
+        Where the scheduler is gone, or there was no worker for `capacity.WORKERLESS_SECONDS`.
     StorageDownError
         Where storage fails for one shard after the other.
     """
@@ -169,7 +150,7 @@ class _Window:
         self._rescue = rescue
         self._emit = emit
         self._rescuer = ThreadPoolExecutor(1, "rescue")
-        self._capacity = _Capacity(client)
+        self._capacity = Capacity(lambda: sum(client.nthreads().values()), time.monotonic())
         self._flying: dict[Future[tuple[PartReport, ...]] | Rescued[tuple[PartReport, ...]], Bundle] = {}
         self._finished: SimpleQueue[Any] = SimpleQueue()
         """Tasks that have ended, and the keys of those that have lost their worker, as lists."""
@@ -183,7 +164,7 @@ class _Window:
                     wait = self._submit()
                 if not self._flying and wait is None:
                     return
-                finished = self._wait(_RECOUNT_SECONDS if wait is None else wait)
+                finished = self._wait(capacity.RECOUNT_SECONDS if wait is None else wait)
                 told = self._fetch(finished)
                 for future in finished:
                     if isinstance(future, list):
@@ -212,7 +193,7 @@ class _Window:
 
     def _submit(self) -> float | None:
         """Fill the window, and tell in how many seconds at most to look again; None where nothing waits."""
-        backlog, most = self._backlog, self._capacity.tasks()
+        backlog, most = self._backlog, self._capacity.tasks(time.monotonic())
         while True:
             now = time.monotonic()
             room = backlog.breaker.room(len(self._flying), most, now)
@@ -222,8 +203,8 @@ class _Window:
             if not taken:
                 wait = backlog.wait(now)
                 if wait is None or (self._flying and not room):
-                    return None if wait is None else _RECOUNT_SECONDS  # for what flies to finish
-                return min(max(wait, 0.01), _RECOUNT_SECONDS)
+                    return None if wait is None else capacity.RECOUNT_SECONDS  # for what flies to finish
+                return min(max(wait, 0.01), capacity.RECOUNT_SECONDS)
             # Dask remembers a hundred thousand keys; each of these is met once.
             key_split.cache_clear()
             # What is tried again must have a key of its own, or the scheduler answers with the old error.
@@ -295,25 +276,3 @@ class _Window:
             if isinstance(error, StoppedError) or (self._client.status == "running" and not gone):
                 raise
             raise ClusterLostError("the scheduler is gone") from error
-
-
-class _Capacity:
-    """How many tasks may be in flight, by the cluster's threads of the last few seconds."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._counted = float("-inf")
-        self._peopled = time.monotonic()
-        self._tasks = 1
-
-    def tasks(self) -> int:
-        now = time.monotonic()
-        if now - self._counted > _RECOUNT_SECONDS:
-            threads = sum(self._client.nthreads().values())
-            self._tasks = max(1, TASKS_PER_THREAD * threads)
-            self._counted = now
-            if threads:
-                self._peopled = now
-            elif now - self._peopled > WORKERLESS_SECONDS:
-                raise ClusterLostError(f"no worker for {WORKERLESS_SECONDS:.0f} s")
-        return self._tasks

@@ -11,14 +11,14 @@ from jobs import eventlog, events, folder, parts, plan, planlist, storage, summa
 from jobs.closing import Evaluate, close, hold
 from jobs.config import ScoreSettings
 from jobs.deadline import Deadline, DeadlineError
-from jobs.errors import ExitCode, Refusal, UnfinishedError
+from jobs.errors import ExitCode, Refusal, StoppedError, UnfinishedError
 from jobs.events import Done, Failed, Listener, Scored, Started, Stream
-from jobs.execute import StoppedError
 from jobs.labelling import Labelling
 from jobs.lotrule import LotRule
 from jobs.maps import make_folder
 from jobs.parquet import digest
 from jobs.plan import ArchiveRecord, Shard
+from jobs.resume import decide
 from jobs.rows import ScorerLike
 from jobs.settle import parse_duration
 from jobs.shard import Failure, LoadScorer, PartReport, ShardSettings, load_scorer
@@ -205,7 +205,7 @@ def _open_job(
     """Decide what this start does with its folder, and do it."""
     out = storage.absolute(settings.out)
     try:
-        start = folder.decide(
+        start = decide(
             out,
             folder.list_live(out),
             folder.read_job(out),

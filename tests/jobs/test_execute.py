@@ -8,10 +8,11 @@ from dask.utils import key_split
 from deadly import report, score_unless_it_kills
 from distributed import Client
 
-from jobs import backlog, breaker, execute
+from jobs import backlog, breaker, capacity, execute
 from jobs.cluster import open_cluster
+from jobs.errors import ClusterLostError, StorageDownError
 from jobs.events import Retried, WorkerLost
-from jobs.execute import ClusterLostError, StorageDownError, graph, prepare, run
+from jobs.execute import graph, prepare, run
 from jobs.plan import Bundle, Kind, Shard
 from jobs.shard import Failure, ShardError, StorageError
 
@@ -211,7 +212,7 @@ def test_a_full_disk_stops_it_at_once(engine, tmp_path):
     task = Down(tmp_path, hopeless=True)
     with pytest.raises(StorageDownError):
         list(run(map(bundle, range(1000, 2000)), task, engine))
-    assert len(task.lines) <= 5 + execute.TASKS_PER_THREAD
+    assert len(task.lines) <= 5 + capacity.TASKS_PER_THREAD
 
 
 @pytest.mark.usefixtures("impatient")
@@ -275,8 +276,8 @@ def test_a_report_that_was_lost_with_its_worker_is_made_again_and_told_once(clie
 
 
 def test_a_cluster_without_workers_is_given_up_after_a_while(monkeypatch):
-    monkeypatch.setattr(execute, "WORKERLESS_SECONDS", 0.2)
-    monkeypatch.setattr(execute, "_RECOUNT_SECONDS", 0.05)
+    monkeypatch.setattr(capacity, "WORKERLESS_SECONDS", 0.2)
+    monkeypatch.setattr(capacity, "RECOUNT_SECONDS", 0.05)
     nobody, told = Client(**IN_PROCESS | {"n_workers": 0}), pytest.raises(ClusterLostError, match="no worker")
     with nobody as client, told:
         list(run([bundle(1)], work, client))
@@ -309,13 +310,13 @@ def test_the_window_takes_no_more_of_the_plan_than_it_needs(engine):
     reported = 0
     for _ in run(plan(), work, engine):
         reported += 1
-        assert len(taken) <= reported + execute.TASKS_PER_THREAD
+        assert len(taken) <= reported + capacity.TASKS_PER_THREAD
     assert reported == 60
 
 
 def test_dask_does_not_remember_every_task(client):
     for _ in run((bundle(2 * index) for index in range(400, 440)), work, client):
-        assert key_split.cache_info().currsize <= 2 * execute.TASKS_PER_THREAD
+        assert key_split.cache_info().currsize <= 2 * capacity.TASKS_PER_THREAD
 
 
 def test_a_lost_scheduler_is_told():
