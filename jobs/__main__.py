@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from jobs import commands_job, commands_model, commands_review, commands_rows
+from jobs import commands_cluster, commands_job, commands_model, commands_review, commands_rows
 from jobs.commands import Finish, say
 from jobs.errors import ExitCode, Refusal, UnavailableError, UnfinishedError
 
@@ -17,6 +17,7 @@ COMMANDS = (
     commands_model.synth,
     commands_model.fit,
     commands_job.score,
+    commands_job.merge,
     commands_rows.evaluate,
     commands_rows.report,
     commands_review.explain,
@@ -27,6 +28,7 @@ COMMANDS = (
     commands_job.verify,
     commands_rows.query,
     commands_job.compact,
+    commands_cluster.estimate,
 )
 """In the order that help lists them."""
 
@@ -39,6 +41,7 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(commands_cluster.cluster, name="cluster")
 
 # Newer releases bring their own copy of click, whose errors are not click's; the base is found through one.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]

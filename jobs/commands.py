@@ -1,5 +1,9 @@
 """What the commands share: options that several take, and ways to speak and to end."""
 
+import os
+import pydoc
+import shutil
+import sys
 from typing import Annotated
 
 import typer
@@ -47,6 +51,16 @@ def finish(code: int) -> None:
 def say(line: str) -> None:
     """Write a line about the work, on standard error: standard output is for results."""
     typer.echo(plain(line), err=True)
+
+
+def page(text: str) -> None:
+    """Write text to standard output, on a terminal through the user's pager where it is longer than that."""
+    if sys.stdout.isatty() and text.count("\n") >= shutil.get_terminal_size().lines:
+        # Lines that are wider than the terminal are cut rather than broken, and moved to by the arrows.
+        os.environ.setdefault("LESS", "-SX")
+        pydoc.pager(text)
+    else:
+        typer.echo(text, nl=False)
 
 
 def policy(text: str) -> Policy:

@@ -80,7 +80,8 @@ def fit(
     labels: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="Labels of each SOURCE's images: CSV or Parquet, instead of their folders."
+            metavar="FILE",
+            help="Labels of each SOURCE's images, instead of their folders: CSV, Parquet, or a job's DIR.",
         ),
     ] = None,
     size: Annotated[

@@ -1,6 +1,7 @@
 """The commands that tell what the rows of a job hold; none of them changes one."""
 
 import json
+import sys
 import time
 from enum import StrEnum
 from typing import Annotated
@@ -10,12 +11,14 @@ import typer
 from dice_core.policy import FORMS
 from jobs import show
 from jobs.caveats import incomplete
-from jobs.commands import Job, Prevalence, SourceRoot, policy
+from jobs.commands import Job, Prevalence, SourceRoot, page, policy
 from jobs.coverage import cover
+from jobs.errors import Refusal
 from jobs.evaluate import DEFAULT_SCORE
 from jobs.evaluate import evaluate as run_evaluate
+from jobs.query import find_jobs
 from jobs.query import query as run_query
-from jobs.query import render
+from jobs.render import as_parquet, render
 from jobs.report import GALLERY, ReportSettings
 from jobs.report import report as run_report
 from jobs.text import plain
@@ -27,6 +30,7 @@ class Format(StrEnum):
     TABLE = "table"
     CSV = "csv"
     JSON = "json"
+    PARQUET = "parquet"
 
 
 def evaluate(
@@ -71,18 +75,34 @@ def evaluate(
 
 
 def query(
-    out: Job,
+    job: Annotated[str, typer.Argument(metavar="DIR", help="A job folder, or a quoted glob of them.")],
     sql: Annotated[
-        str, typer.Argument(metavar='"SELECT ..."', help="One SELECT; the rows are the table scores.")
+        str,
+        typer.Argument(metavar='"SELECT ..."', help="One SELECT over the tables scores, verdicts and parts."),
     ],
     form: Annotated[Format, typer.Option("--format", help="How to write the result.")] = Format.TABLE,
 ) -> None:
-    """Ask the rows in SQL."""
-    missing = cover(out).told()
-    result = render(run_query(out, sql), form.value)
-    for line in incomplete(missing):
-        typer.echo(plain(line), err=form is not Format.TABLE)
-    typer.echo(result, nl=False)
+    """Ask the rows in SQL.
+
+    scores has every row, verdicts what counts now by reviews and decisions, parts the files. SQL reaches
+    nothing else. Parquet is written to standard output, for a file or another program.
+    """
+    if form is Format.PARQUET and sys.stdout.isatty():
+        raise Refusal("--format parquet: is not for a terminal: write it to a file with > FILE.parquet")
+    caveats = [line for found in find_jobs(job) for line in incomplete(cover(found).told())]
+    result = run_query(job, sql)
+    if form is Format.PARQUET:
+        content = as_parquet(result)
+        told = ""
+    else:
+        content, told = b"", render(result, form.value)
+    if form is Format.TABLE:
+        told = "".join(f"{plain(line)}\n" for line in caveats) + told
+        page(told)
+        return
+    for line in caveats:
+        typer.echo(plain(line), err=True)
+    typer.echo(content or told, nl=False)
 
 
 def report(

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from dice_core.bank import Bank
 from jobs import parquet, records
 from jobs.errors import Refusal
 from jobs.records import Kind
@@ -74,8 +75,10 @@ NONE = Corrections(0, CORRECTIONS_SCHEMA.empty_table())
 """Nothing was reviewed."""
 
 
-def read(out: str) -> Corrections:
-    """Read those in force in a job folder.
+def read(out: str, bank: Bank | None = None) -> Corrections:
+    """Read those in force in a job folder, where a model is given those whose labels it knows.
+
+    Another model may have scored the rows since, which has not all of the faces that people named.
 
     Raises
     ------
@@ -87,13 +90,15 @@ def read(out: str) -> Corrections:
         return NONE
     number, url = found[-1]
     try:
-        return Corrections(
-            number, parquet.read_columns(url, CORRECTIONS_SCHEMA.names).cast(CORRECTIONS_SCHEMA)
-        )
+        table = parquet.read_columns(url, CORRECTIONS_SCHEMA.names).cast(CORRECTIONS_SCHEMA)
     except (ValueError, KeyError, OSError) as error:  # ArrowInvalid is a ValueError
         raise Refusal(
             f"{url}: not a list of corrections ({error}): remove it, and review once more"
         ) from error
+    if bank is not None:
+        known = [*(face.name for face in bank.faces), *bank.anomaly_labels]
+        table = table.filter(pc.is_in(table["label"], pa.array(known, pa.string())))
+    return Corrections(number, table)
 
 
 def write(out: str, corrections: Corrections) -> str:

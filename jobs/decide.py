@@ -64,7 +64,7 @@ def decide(
     bank = read_model(out)
     prevalence = bank.prevalence if prevalence is None else prevalence
     check(policy, prevalence)
-    rows, corrected = open_rows(out), corrections.read(out)
+    rows, corrected = open_rows(out), corrections.read(out, bank)
     before, number = decisions.limits_in_force(out, bank), decisions.next_number(out)
     try:
         labelled, scanned = read_labelled(rows, bank, corrected), scan(rows, bank, corrected)

@@ -14,6 +14,8 @@ class ExitCode(IntEnum):
     """Some rows are missing; the same command scores those alone."""
     UNKNOWN_PARTS = 5
     """More than a fifth of the images do not look like the model's parts."""
+    DEADLINE = 75
+    """The time was up, as ``EX_TEMPFAIL`` has it: the same command goes on."""
     INTERRUPTED = 130
 
 

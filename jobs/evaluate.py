@@ -82,7 +82,7 @@ def evaluate(
     check(policy, prevalence)
     # One listing for both: what is told of as complete is what is read.
     names = storage.list_names(out)
-    covered, rows, corrected = cover(out, names), open_rows(out, names), corrections.read(out)
+    covered, rows, corrected = cover(out, names), open_rows(out, names), corrections.read(out, bank)
     decision = decisions.read(out)
     try:
         counts = _count(rows)

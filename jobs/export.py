@@ -90,7 +90,7 @@ def export(settings: ExportSettings) -> Exported:
         Where there is no job in the folder, a part of it is damaged, or a file cannot be written.
     """
     bank = read_model(settings.job)
-    rows, corrected = open_rows(settings.job), corrections.read(settings.job)
+    rows, corrected = open_rows(settings.job), corrections.read(settings.job, bank)
     limits = decisions.limits_in_force(settings.job, bank)
     try:
         scanned = scan(rows, bank, corrected)

@@ -134,6 +134,7 @@ def begin(
     model: bytes,
     records: Iterable[ArchiveRecord] = (),
     roots: Roots = NO_ROOTS,
+    shares: int | None = None,
 ) -> None:
     """Make the folder ready: job file, model and plan.
 
@@ -149,13 +150,15 @@ def begin(
     job = read_job(out) if start is Start.RESUME else None
     known = job["sources"] if job else []
     named = (storage.printable(roots.name(storage.absolute(source))) for source in sources)
-    wanted = {
+    wanted: dict[str, Any] = {
         "kind": _KIND,
         "fingerprint": fingerprint(decides),
         "decides": dict(decides),
         "sources": sorted({*known, *named}),
         "roots": dict(roots.names),
     }
+    if shares := shares or (job or {}).get("shares"):
+        wanted["shares"] = shares  # what merge names those by that are missing
     if job is None:
         write_json(storage.join(out, JOB), wanted)
     url = storage.join(out, MODEL)
@@ -177,7 +180,11 @@ def _remove_replaced(out: str) -> None:
 
 
 def _clear(out: str) -> None:
-    """Remove the job's own files. The job file stays until it is replaced: it tells whose the others are."""
+    """Remove the job's own files. The job file stays until it is replaced: it tells whose the others are.
+
+    Reviews and decisions stay, as no program can make them again. Reviews tell of images, whoever scores
+    them; a decision names its model, and counts for no other.
+    """
     for name in (*_LISTS, *filter(is_part, storage.list_names(out)), MODEL):
         storage.remove(storage.join(out, name))
     sweep(out)

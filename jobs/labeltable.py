@@ -1,4 +1,4 @@
-"""A table of labels as a user writes it: CSV or Parquet, checked line by line."""
+"""A table of labels as a user writes it: CSV or Parquet, checked line by line; or the folder of a job."""
 
 import posixpath
 import re
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from jobs import storage
+from jobs import folder, joblabels, storage
 from jobs.errors import Refusal
 
 _ARCHIVE, _MEMBER, _HASH, _LABEL = "archive", "member", "content_hash", "label"
@@ -37,13 +37,18 @@ def lines(url: str) -> Iterator[Line]:
     """Read a table; lines without a label say nothing and are passed over.
 
     A line is of the image that its `archive` and `member` name; where it has none, of every image whose bytes
-    have its `content_hash`. Columns besides these are not looked at.
+    have its `content_hash`. Columns besides these are not looked at. Of the folder of a job, the lines are
+    its images by content, with their labels as corrected.
 
     Raises
     ------
     Refusal
         Where it cannot be read, lacks a column, or a line names no image.
     """
+    if storage.is_folder(url) and folder.read_job(url) is not None:
+        for number, (content, label) in enumerate(joblabels.lines(url), 1):
+            yield Line(number, None, content, label)
+        return
     table, first = _read(url)
     names = [name for name in (_ARCHIVE, _MEMBER, _HASH, _LABEL) if name in table.column_names]
     if _LABEL not in names or not ({_ARCHIVE, _MEMBER} <= {*names} or _HASH in names):

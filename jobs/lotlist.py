@@ -1,4 +1,4 @@
-"""The list of lots: one line for each lot of a job folder, and the rows with what it tells of their lot."""
+"""The list of lots: one line for each lot of a job folder."""
 
 import math
 from collections.abc import Iterator
@@ -6,11 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from dice_core.drift import Drift
-from dice_core.rows import SCHEMA
 from jobs import folder, parquet, storage
 from jobs.errors import Refusal
 from jobs.evaluate import open_rows, read_model
@@ -84,37 +82,6 @@ def read(out: str) -> pa.Table:
         raise Refusal(
             f"{url}: not a list of lots ({error}): remove it, and the same score command writes it anew"
         ) from error
-
-
-def open_scores(out: str) -> ds.Dataset:
-    """Open the rows with a column more, the shift of their lot; null where that is not listed.
-
-    Where lots are archives a part is of one, so the shift is told of the part as a whole and costs no join.
-    """
-    rows = open_rows(out)
-    schema = SCHEMA.append(pa.field(SHIFT, pa.float64()))
-    if not isinstance(rows, ds.FileSystemDataset):
-        return ds.dataset(schema.empty_table())
-    shifts = dict(zip(*(read(out)[name].to_pylist() for name in ("lot", SHIFT)), strict=True))
-    lots = _lots_of_parts(out) if shifts else {}
-
-    def with_shift(part: ds.ParquetFileFragment) -> ds.ParquetFileFragment:
-        shift = shifts.get(lots.get(part.path.rsplit("/", 1)[-1]))
-        if shift is None:
-            return part
-        told = ds.field(SHIFT) == pa.scalar(shift, pa.float64())
-        return part.format.make_fragment(part.path, part.filesystem, partition_expression=told)
-
-    found = [with_shift(part) for part in rows.get_fragments()]
-    return ds.FileSystemDataset(found, schema, rows.format, rows.filesystem)
-
-
-def _lots_of_parts(out: str) -> dict[str, str]:
-    url = storage.join(out, folder.PARTS)
-    if not storage.exists(url):
-        return {}
-    listed = parquet.read_columns(url, ("name", "archive"))
-    return dict(zip(listed["name"].to_pylist(), listed["archive"].to_pylist(), strict=True))
 
 
 def check(out: str) -> Iterator[str]:

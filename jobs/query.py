@@ -1,25 +1,16 @@
-"""The job ``query``: one SELECT over the rows of a job folder, which cannot reach anything else."""
+"""The job ``query``: one SELECT over the rows of job folders, which cannot reach anything else."""
 
-import io
 import json
-import math
-from decimal import Decimal
+import tempfile
+from collections.abc import Iterator, Mapping
 from itertools import chain, count
+from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.csv
-from rich.console import Console
-from rich.table import Column, Table
 
-from jobs import folder
+from jobs import folder, storage, tables
 from jobs.errors import Refusal
-from jobs.evaluate import open_rows
-from jobs.lotlist import SHIFT, open_scores, read
-from jobs.lotrule import ARCHIVE
-from jobs.text import plain
-
-FORMATS = ("table", "csv", "json")
 
 _LOCKS = (
     "SET enable_external_access = false",
@@ -29,21 +20,39 @@ _LOCKS = (
     "SET lock_configuration = true",
 )
 
+_FUNCTIONS = {"range", "generate_series", "unnest", "repeat", "json_each", "json_tree"}
+"""Table functions that make rows of nothing but their arguments."""
 
-_SCORES = "CREATE VIEW scores AS SELECT r.*, l.lot_shift FROM rows_alone r LEFT JOIN lots l ON r.lot = l.lot"
-"""Where a file may hold rows of many lots, as those of a compacted job do."""
+
+def find_jobs(place: str) -> list[str]:
+    """List the job folders that a folder or a glob names.
+
+    Raises
+    ------
+    Refusal
+        Where there is none.
+    """
+    if folder.read_job(place) is not None:
+        return [place]
+    if storage.exists(place):
+        raise Refusal(f"{place}: not a job folder: name the one that score wrote with --out")
+    matches = filter(storage.is_folder, storage.expand([place]))
+    found = [match for match in matches if folder.read_job(match) is not None]
+    if not found:
+        raise Refusal(f"{place}: matches no job folder: name those that score wrote with --out")
+    return found
 
 
-def query(out: str, sql: str) -> pa.Table:
-    """Run one SELECT over the table ``scores``.
+def query(place: str, sql: str) -> pa.Table:
+    """Run one SELECT over the tables ``scores``, ``verdicts`` and ``parts``.
 
     The parts are opened here and handed over, so that the SQL itself opens no file, loads no extension and
     changes no setting.
 
     Parameters
     ----------
-    out
-        The job folder.
+    place
+        A job folder, or a glob of them.
     sql
         One SELECT statement.
 
@@ -52,25 +61,46 @@ def query(out: str, sql: str) -> pa.Table:
     Refusal
         Where there is no job in the folder, the SQL is not one SELECT, or it fails.
     """
-    job = folder.read_job(out)
-    if job is None:
-        raise Refusal(f"{out}: not a job folder: name the one that score wrote with --out")
-    with duckdb.connect() as connection:
-        if folder.is_compacted(job) or job["decides"].get("lot", ARCHIVE) != ARCHIVE:
-            connection.register("rows_alone", open_rows(out))
-            connection.register("lots", read(out).select(["lot", SHIFT]))
-            connection.execute(_SCORES)
-        else:
-            connection.register("scores", open_scores(out))
-        for lock in _LOCKS:
-            connection.execute(lock)
+    jobs = find_jobs(place)
+    # What does not fit memory goes to a folder of its own, and with it.
+    with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as connection:
+        connection.execute("SET temp_directory = $1", [scratch])
         try:
-            statements = connection.extract_statements(sql)
-            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                raise Refusal("query takes one SELECT over the table scores, and nothing else")
+            named = _check(connection, sql)
+            tables.register(connection, jobs, verdicts="verdicts" in named)
+            for lock in _LOCKS:
+                connection.execute(lock)
             return _name_apart(connection.sql(sql).to_arrow_table())
         except duckdb.Error as error:
             raise Refusal(f"query: {' '.join(str(error).split())}") from error
+
+
+def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
+    """Refuse all but one SELECT that reads tables; give the names of these."""
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise Refusal(f"query takes one SELECT over the tables {', '.join(tables.TABLES)}, and nothing else")
+    ((told,),) = connection.execute("SELECT json_serialize_sql($1)", [sql]).fetchall()
+    tree = json.loads(told)
+    if tree["error"]:
+        raise Refusal(f"query takes one SELECT: {' '.join(str(tree.get('error_message')).split())}")
+    called = {str(node["function"]["function_name"]).lower() for node in _nodes(tree, "TABLE_FUNCTION")}
+    others = sorted(called - _FUNCTIONS)
+    if others:
+        known = ", ".join(tables.TABLES)
+        raise Refusal(f"query reads the tables {known}, and calls no {', '.join(others)}()")
+    return {str(node["table_name"]).lower() for node in _nodes(tree, "BASE_TABLE")}
+
+
+def _nodes(tree: Any, kind: str) -> Iterator[Mapping[str, Any]]:
+    """Find what is of a kind in a parsed statement, wherever in it."""
+    if isinstance(tree, dict):
+        if tree.get("type") == kind:
+            yield tree
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for item in tree:
+            yield from _nodes(item, kind)
 
 
 def _name_apart(result: pa.Table) -> pa.Table:
@@ -80,67 +110,3 @@ def _name_apart(result: pa.Table) -> pa.Table:
         candidates = chain([name], (f"{name}_{number}" for number in count(1)))
         names.append(next(candidate for candidate in candidates if candidate not in names))
     return result.rename_columns(names)
-
-
-def render(result: pa.Table, form: str) -> str:
-    """Write a result as a table for people, as CSV, or as JSON: a list with one object per row.
-
-    Raises
-    ------
-    Refusal
-        Where the format is none of `FORMATS`, or cannot hold a value.
-    """
-    try:
-        return _render(result, form)
-    except (OverflowError, pa.ArrowException) as error:
-        raise Refusal(f"query: {error}: CAST the column to VARCHAR") from error
-
-
-def _render(result: pa.Table, form: str) -> str:
-    if form == "csv":
-        sink = io.BytesIO()
-        pyarrow.csv.write_csv(_flat(result), sink)
-        return sink.getvalue().decode()
-    if form == "json":
-        return f"{_as_json(result.to_pylist(), indent=2)}\n"
-    if form != "table":
-        raise Refusal(f"--format {form}: give one of {', '.join(FORMATS)}")
-    table = Table(*(Column(plain(name), overflow="fold") for name in result.column_names))
-    for row in result.to_pylist():
-        table.add_row(*(_cell(value) for value in row.values()))
-    text = io.StringIO()
-    width = max(80, 24 * result.num_columns)
-    Console(file=text, width=width, markup=False, emoji=False, highlight=False).print(table)
-    return text.getvalue()
-
-
-def _flat(result: pa.Table) -> pa.Table:
-    """Write lists and structures, which have no place in CSV, as JSON."""
-    for position, field in enumerate(result.schema):
-        if pa.types.is_nested(field.type):
-            values = [
-                None if value is None else _as_json(value) for value in result.column(position).to_pylist()
-            ]
-            result = result.set_column(position, field.name, pa.array(values, pa.string()))
-    return result
-
-
-def _as_json(value: object, indent: int | None = None) -> str:
-    return json.dumps(_strict(value), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
-
-
-def _strict(value: object) -> object:
-    """Make numbers of decimals, which sums of integers are, and leave out those that JSON has no word for."""
-    if isinstance(value, Decimal):
-        value = int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, list):
-        return [_strict(item) for item in value]
-    return {str(key): _strict(item) for key, item in value.items()} if isinstance(value, dict) else value
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else plain(str(value))

@@ -87,7 +87,7 @@ def report(settings: ReportSettings, now: float) -> Reported:
     bank = read_model(settings.job)
     evaluation = evaluate(settings.job, decided=True)
     rows = open_rows(settings.job)
-    limits, corrected = decisions.limits_in_force(settings.job, bank), corrections.read(settings.job)
+    limits, corrected = decisions.limits_in_force(settings.job, bank), corrections.read(settings.job, bank)
     try:
         scanned = scan(rows, bank, corrected)
         called, ratio = gallery.called(scanned, limits.faces), gallery.ratios(scanned, limits.faces)

@@ -41,10 +41,8 @@ def many_rows(given: Material, out: str) -> int:
     first, *others = plan.shards(records)
     shard.score_shard(first, own)
     table = pa.parquet.read_table(Path(out) / first.part)
-    limit = Bank.read(io.BytesIO(model)).thresholds["defect_score"]
-    for number, other in enumerate(others):
-        changed = _changed(table, other.archive, np.random.default_rng(number), limit)
-        shard._commit(str(Path(out) / other.part), other, own, changed)
+    for other in others:
+        shard._commit(str(Path(out) / other.part), other, own, changed(table, other.archive, limit_of(given)))
     settings = type(settings)(**{**vars(settings), "overwrite": False, "cluster": "serial"})
     ended = score(settings, evaluate=evaluate)
     if ended.exit_code is not ExitCode.DONE:
@@ -52,7 +50,14 @@ def many_rows(given: Material, out: str) -> int:
     return int(ended.summary["rows"])
 
 
-def _changed(table: pa.Table, archive: str, rng: np.random.Generator, limit: float) -> pa.Table:
+def limit_of(given: Material) -> float:
+    """Tell the threshold of the model of some material."""
+    return Bank.read(io.BytesIO(Path(given.model).read_bytes())).thresholds["defect_score"]
+
+
+def changed(table: pa.Table, archive: str, limit: float) -> pa.Table:
+    """Make the rows of another archive from those of one."""
+    rng = np.random.default_rng(list(archive.encode()))
     count = table.num_rows
     scores = table["defect_score"].to_numpy() * np.exp(rng.normal(0, SPREAD, count)).astype(np.float32)
     verdicts = np.where(scores >= np.float32(limit), Verdict.ANOMALY.value, Verdict.GOOD.value)

@@ -1,16 +1,30 @@
 import csv
 import io
 import json
+import re
+from pathlib import Path
 
+import dice
 import duckdb
 import fake_scorer
+import pyarrow.parquet as pq
 import pytest
 import samples
 
+from dice_core.policy import Policy
 from jobs.config import ScoreSettings
+from jobs.decide import decide
 from jobs.errors import Refusal
-from jobs.query import query, render
+from jobs.evaluate import evaluate
+from jobs.query import query
+from jobs.render import as_parquet, render
+from jobs.review import review
 from jobs.score import score
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+EXAMPLES = [
+    sql.replace('\\"', '"') for sql in re.findall(r'^dice-inspect query \S+ "(.*)"$', README, re.MULTILINE)
+]
 
 HOSTILE = "else/[red]:smile: \x1b[31mred\x07\x9b2J\u202e.jpg"
 FORMULA = "else/=1+2.jpg"
@@ -145,6 +159,14 @@ def secret(tmp_path):
         "SELECT * FROM parquet_scan('{path}')",
         "SELECT * FROM query('FROM read_csv(''{path}'')')",
         "SELECT count(*) FROM scores WHERE member IN (SELECT content FROM read_text('{path}'))",
+        "SELECT * FROM sniff_csv('{path}')",
+        "SELECT * FROM json_execute_serialized_sql('{{}}')",
+        "SELECT * FROM query_table('scores')",
+        "SELECT * FROM duckdb_secrets()",
+        "SELECT * FROM enable_logging(storage='file', storage_path='{folder}/log.csv')",
+        "SELECT * FROM arrow_scan(0::POINTER, 0::POINTER, 0::POINTER)",
+        "SELECT (SELECT max(f.file) FROM GLOB('{folder}/*') f) FROM scores",
+        "WITH other AS (SELECT * FROM Read_Text('{path}')) SELECT * FROM other",
     ],
 )
 def test_reads_no_file(ask, secret, sql):
@@ -163,6 +185,10 @@ def test_what_the_files_hold_is_there_for_one_who_may(secret):
     "sql",
     [
         "COPY scores TO '{folder}/out.csv'",
+        "CALL enable_logging()",
+        "USE memory",
+        "VACUUM",
+        "PIVOT scores ON status USING count(*)",
         "COPY (SELECT 1) TO '{folder}/out.csv'",
         "ATTACH '{folder}/new.db'",
         "EXPORT DATABASE '{folder}/new'",
@@ -197,7 +223,7 @@ def test_takes_one_select_and_nothing_else(ask, secret, out, sql):
 
 def test_sees_nothing_but_the_rows(ask):
     told = json.loads(ask("SELECT table_name FROM information_schema.tables"))
-    assert told == [{"table_name": "scores"}]
+    assert {row["table_name"] for row in told} == {"scores", "parts", "scores_0", "rows_0", "parts_0"}
     # A variable of the program is no table.
     with pytest.raises(Refusal):
         ask("SELECT * FROM connection")
@@ -211,3 +237,98 @@ def test_refuses_what_is_no_job(tmp_path):
 def test_refuses_an_unknown_format(out):
     with pytest.raises(Refusal, match="--format xml"):
         render(query(str(out), "SELECT 1"), "xml")
+
+
+# The other tables
+
+
+@pytest.fixture(scope="module")
+def judged(dice_model, tmp_path_factory):
+    """Two jobs of dice, one with thresholds of its own and a corrected label."""
+    folder = tmp_path_factory.mktemp("judged")
+    for name in ("one", "two"):
+        listed = [*dice.bad(3, seed=len(name)), *dice.good(3, seed=7), ("00/empty.jpg", b"")]
+        lot = samples.write_tar(folder / f"{name}.tar", listed)
+        score_for_real(ScoreSettings((lot,), dice_model, str(folder / "jobs" / name), "serial"))
+    out = str(folder / "jobs" / "two")
+    (row,) = query(out, "SELECT content_hash FROM scores WHERE label = 'ano' LIMIT 1").to_pylist()
+    (folder / "c.csv").write_text(f"content_hash,correction\n{row['content_hash']},good\n")
+    review(out, str(folder / "c.csv"), 0.0)
+    decide(out, Policy.parse("value=1000"), 0.0)
+    return folder / "jobs"
+
+
+def score_for_real(settings):
+    score(settings, evaluate=evaluate)
+
+
+def counted(place, column):
+    sql = f"SELECT {column} AS what, count(*) AS n FROM verdicts GROUP BY what"  # noqa: S608
+    return {row["what"]: row["n"] for row in query(str(place), sql).to_pylist()}
+
+
+def test_verdicts_are_those_that_count_now(judged):
+    assert counted(judged / "one", "verdict") == {"anomaly": 3, "good": 9}
+    assert counted(judged / "one", "decided_by") == {"model": 12}
+    assert counted(judged / "two", "verdict") == {"good": 12}
+    assert counted(judged / "two", "decided_by") == {"decision": 11, "review": 1}
+    assert counted(judged / "two", "threshold") == {1000.0: 12}
+    labels = counted(judged / "two", "label = 'ano'")
+    assert labels == {True: 2, False: 10}
+
+
+def test_faces_have_the_thresholds_that_were_decided_for_them(judged):
+    path = judged / "two" / "_decision-0001.json"
+    text = path.read_text()
+    told = json.loads(text)
+    path.write_text(json.dumps({**told, "faces": {**told["faces"], "07": 0.5}}))
+    try:
+        sql = "SELECT DISTINCT face, threshold, verdict FROM verdicts WHERE decided_by = 'decision'"
+        told = query(str(path.parent), sql).to_pylist()
+    finally:
+        path.write_text(text)
+    rows = {(row["face"], row["threshold"], row["verdict"]) for row in told}
+    assert rows == {("00", 1000.0, "good"), ("04", 1000.0, "good"), ("07", 0.5, "anomaly")}
+
+
+def test_parts_are_listed_with_their_archives(judged):
+    (part,) = query(str(judged / "one"), "SELECT * FROM parts").to_pylist()
+    assert (judged / "one" / part["name"]).stat().st_size == part["size"]
+    assert part["archive"].endswith("/one.tar")
+    assert (part["first"], part["rows"]) == (0, 13)
+
+
+def test_a_glob_of_jobs_is_asked_at_once(judged):
+    sql = "SELECT job, count(*) AS n FROM {} GROUP BY job ORDER BY job"
+    for table, each in (("scores", 13), ("verdicts", 12), ("parts", 1)):
+        assert query(f"{judged}/*", sql.format(table)).to_pylist() == [
+            {"job": str(judged / name), "n": each} for name in ("one", "two")
+        ]
+    with pytest.raises(Refusal, match=r"matches no job folder"):
+        query(f"{judged.parent}/*.tar", "SELECT 1")
+    with pytest.raises(Refusal, match=r"matches nothing"):
+        query(f"{judged.parent}/none*", "SELECT 1")
+
+
+def test_the_lots_shift_is_in_every_row_of_it(judged):
+    shift = pq.read_table(judged / "one" / "_lots.parquet")["lot_shift"].to_pylist()
+    told = query(str(judged / "one"), "SELECT DISTINCT lot_shift FROM scores").to_pylist()
+    assert [row["lot_shift"] for row in told] == shift
+
+
+def test_an_answer_as_parquet_is_the_answer(judged):
+    answer = query(str(judged / "one"), "SELECT * FROM scores")
+    assert pq.read_table(io.BytesIO(as_parquet(answer))).equals(answer)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_of_the_readme_are_answered(judged, example):
+    assert query(str(judged / "one"), example).num_columns
+
+
+def test_the_recipes_of_the_readme_work(judged):
+    (recipe,) = re.findall(r"```python\n(.*?)\n```", README, re.DOTALL)
+    known = {}
+    exec(recipe.replace("night-rows", str(judged / "one")), known)  # noqa: S102 - the README's own words
+    assert known["worst"].height == 3
+    assert known["rejected"].num_rows == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dice
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import samples
@@ -21,9 +22,11 @@ from jobs.errors import Refusal
 from jobs.evaluate import evaluate, read_model
 from jobs.explain import explain
 from jobs.export import COLUMNS, ExportSettings, What, export
+from jobs.reader import Limits
 from jobs.report import ReportSettings, report
 from jobs.review import review
 from jobs.score import score
+from jobs.teaching import Sources, collect
 from jobs.verify import verify
 
 NOW = 1795680000.0
@@ -147,13 +150,36 @@ def test_labels_that_lost_their_zeros_in_a_spreadsheet_are_known_again(out, tmp_
     assert list(corrections.read(out).labels.values()) == ["07"]
 
 
-def test_reviews_teach(out, tmp_path):
-    """What fit takes as a table of labels is what a review is."""
-    line = exported(out, tmp_path / "look.csv")[0]
+def test_what_a_job_teaches_are_its_labels_as_they_were_reviewed(out, tmp_path):
+    lot = json.loads((Path(out) / "_job.json").read_text())["sources"][0]
+    before = collect(Sources(labelled=(lot,), labels=out), Limits())
+    assert (before.taken_good, before.taken_bad) == ({"00": 3, "04": 6, "07": 4}, {"ano": 4})
+    lines = [line for line in exported(out, tmp_path / "look.csv") if line["label"] == "'04"]
+    review(out, write(tmp_path / "c.csv", [{**line, "correction": "anomaly"} for line in lines]), NOW)
+    after = collect(Sources(labelled=(lot,), labels=out), Limits())
+    assert (after.taken_good, after.taken_bad) == ({"00": 3, "04": 4, "07": 4}, {"ano": 6})
+    assert set(after.bad.hashes) - set(before.bad.hashes) == {line["content_hash"] for line in lines}
+
+
+def test_what_people_added_outlives_a_new_start(out, tmp_path):
+    line, other = exported(out, tmp_path / "look.csv")[:2]
     review(out, write(tmp_path / "c.csv", [{**line, "correction": "good"}]), NOW)
-    table = pq.read_table(Path(out) / "_review-0001.parquet")
-    assert {"content_hash", "label"} <= set(table.column_names)
-    assert set(table["label"].to_pylist()) <= {face.name for face in read_model(out).faces}
+    decide(out, Policy.parse("value=1000"), NOW)
+    job, model = json.loads((Path(out) / "_job.json").read_text()), Path(out) / "_model.npz"
+    kept = tmp_path / "model.npz"
+    shutil.copy(model, kept)
+    score(ScoreSettings(tuple(job["sources"]), str(kept), out, "serial", overwrite=True), evaluate=evaluate)
+    told = evaluate(out, decided=True)
+    assert (told["review"], told["decision"]) == (1, 1)
+    assert verify(out) == []
+    # A label that another model does not know is as good as none.
+    table = pq.read_table(Path(out) / "_review-0001.parquet").to_pylist()
+    strange = [{**table[0], "label": "99"}, {**table[0], "content_hash": other["content_hash"]}]
+    held = corrections.Corrections(2, pa.Table.from_pylist(strange, corrections.CORRECTIONS_SCHEMA))
+    corrections.write(out, held)
+    assert len(corrections.read(out)) == 2
+    assert len(corrections.read(out, read_model(out))) == 1
+    assert evaluate(out)["review"] == 2
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""Answers to SQL, as text for people and programs, or as Parquet."""
+
+import io
+import json
+import math
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Column, Table
+
+from jobs.errors import Refusal
+from jobs.parquet import COMPRESSION
+from jobs.text import plain
+
+FORMATS = ("table", "csv", "json")
+
+
+def as_parquet(result: pa.Table) -> bytes:
+    """Write a result as one Parquet file."""
+    stream = io.BytesIO()
+    try:
+        pq.write_table(result, stream, compression=COMPRESSION)
+    except pa.ArrowException as error:
+        raise Refusal(f"query: {error}: CAST the column to VARCHAR") from error
+    return stream.getvalue()
+
+
+def render(result: pa.Table, form: str) -> str:
+    """Write a result as a table for people, as CSV, or as JSON: a list with one object per row.
+
+    Raises
+    ------
+    Refusal
+        Where the format is none of `FORMATS`, or cannot hold a value.
+    """
+    try:
+        return _render(result, form)
+    except (OverflowError, pa.ArrowException) as error:
+        raise Refusal(f"query: {error}: CAST the column to VARCHAR") from error
+
+
+def _render(result: pa.Table, form: str) -> str:
+    if form == "csv":
+        sink = io.BytesIO()
+        pyarrow.csv.write_csv(_flat(result), sink)
+        return sink.getvalue().decode()
+    if form == "json":
+        return f"{_as_json(result.to_pylist(), indent=2)}\n"
+    if form != "table":
+        raise Refusal(f"--format {form}: give one of {', '.join(FORMATS)}")
+    table = Table(*(Column(plain(name), overflow="fold") for name in result.column_names))
+    for row in result.to_pylist():
+        table.add_row(*(_cell(value) for value in row.values()))
+    text = io.StringIO()
+    width = max(80, 24 * result.num_columns)
+    Console(file=text, width=width, markup=False, emoji=False, highlight=False).print(table)
+    return text.getvalue()
+
+
+def _flat(result: pa.Table) -> pa.Table:
+    """Write lists and structures, which have no place in CSV, as JSON."""
+    for position, field in enumerate(result.schema):
+        if pa.types.is_nested(field.type):
+            values = [
+                None if value is None else _as_json(value) for value in result.column(position).to_pylist()
+            ]
+            result = result.set_column(position, field.name, pa.array(values, pa.string()))
+    return result
+
+
+def _as_json(value: object, indent: int | None = None) -> str:
+    return json.dumps(_strict(value), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
+
+
+def _strict(value: object) -> object:
+    """Make numbers of decimals, which sums of integers are, and leave out those that JSON has no word for."""
+    if isinstance(value, Decimal):
+        value = int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [_strict(item) for item in value]
+    return {str(key): _strict(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else plain(str(value))
