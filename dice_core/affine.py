@@ -21,7 +21,7 @@ def identity(count: int) -> Transforms:
     return np.tile(np.eye(2, 3, dtype=np.float32), (count, 1, 1))
 
 
-def warp(images: Images, transforms: Transforms) -> Images:
+def warp(images: Images, transforms: Transforms, warped: Images | None = None) -> Images:
     """Look up each image where its transform sends the pixels of the target, bilinearly.
 
     Parameters
@@ -30,13 +30,15 @@ def warp(images: Images, transforms: Transforms) -> Images:
         (N, H, W), at least 2x2 pixels.
     transforms
         (N, 2, 3), from target to image.
+    warped
+        Room for what is returned, if there is any.
 
     Returns
     -------
     ndarray
         float32 (N, H, W); beyond the edge the outermost pixels go on.
     """
-    warped = np.empty(images.shape, np.float32)
+    warped = np.empty(images.shape, np.float32) if warped is None else warped
     _warp(np.ascontiguousarray(images), transforms, warped)
     return warped
 
@@ -98,6 +100,7 @@ def look_up(flat: Any, height: int, width: int, y: Any, x: Any) -> Any:
 def _warp(images: Any, transforms: Any, warped: Any) -> None:
     count, height, width = images.shape
     middle_y, middle_x = np.float32((height - 1) / 2), np.float32((width - 1) / 2)
+    ramp = np.arange(width).astype(np.float32)
     for n in range(count):
         flat, m = images[n].ravel(), transforms[n]
         for row in range(height):
@@ -111,7 +114,7 @@ def _warp(images: Any, transforms: Any, warped: Any) -> None:
             for column in range(first):
                 away = np.float32(column)
                 line[column] = look_up(flat, height, width, y + m[1, 0] * away, x + m[0, 0] * away)
-            _follow_row(flat, width, (y, x, m[1, 0], m[0, 0]), line, first, stop)
+            _follow_row(flat, width, (y, x, m[1, 0], m[0, 0]), ramp, line, first, stop)
             for column in range(stop, width):
                 away = np.float32(column)
                 line[column] = look_up(flat, height, width, y + m[1, 0] * away, x + m[0, 0] * away)
@@ -132,7 +135,7 @@ def _inside(start: Any, step: Any, limit: int, first: int, stop: int) -> Any:
 
 
 @compiled(fastmath={"contract"})
-def _follow_row(flat: Any, width: int, course: Any, line: Any, first: int, stop: int) -> None:
+def _follow_row(flat: Any, width: int, course: Any, ramp: Any, line: Any, first: int, stop: int) -> None:
     """Interpolate along a straight course that stays inside the image.
 
     The course of a part that hardly turns keeps for many columns between the same two rows and as far to the
@@ -146,14 +149,8 @@ def _follow_row(flat: Any, width: int, course: Any, line: Any, first: int, stop:
         end = min(_leaves(y, step_y, top, stop), _leaves(x, sideways, aside, stop))
         # Rounding may lead a hair over the edge of a pixel, where the interpolation goes on steadily.
         end = max(end, first + 1)
-        at, under = top * width + first + aside, (top + 1) * width + first + aside
-        length = end - first
-        _blend(
-            flat[at : at + length + 1],
-            flat[under : under + length + 1],
-            (down - np.float32(top), step_y, across - np.float32(aside), sideways),
-            line[first:end],
-        )
+        way = down - np.float32(top), step_y, across - np.float32(aside), sideways
+        _blend(flat, top * width + first + aside, width, way, ramp, line, first, end)
         first = end
 
 
@@ -167,12 +164,14 @@ def _leaves(start: Any, step: Any, whole: int, stop: int) -> int:
 
 
 @compiled(fastmath={"contract"})
-def _blend(upper: Any, lower: Any, course: Any, line: Any) -> None:
+def _blend(flat: Any, at: int, width: int, way: Any, ramp: Any, line: Any, first: int, end: int) -> None:
     """Interpolate between two rows along a course that leaves neither them nor its pixel sideways."""
-    down, step_down, across, step_across = course
-    for k in range(line.size):
-        way = np.float32(k)
-        right, below = across + step_across * way, down + step_down * way
-        one = upper[k] + (upper[k + 1] - upper[k]) * right
-        two = lower[k] + (lower[k + 1] - lower[k]) * right
-        line[k] = one + (two - one) * below
+    down, step_down, across, step_across = way
+    # Unsigned, so that no index is looked at for being counted from the end.
+    upper, start, beside = np.uintp(at), np.uintp(first), np.uintp(1)
+    lower = upper + np.uintp(width)
+    for k in range(np.uintp(end - first)):
+        right, below = across + step_across * ramp[k], down + step_down * ramp[k]
+        one = flat[upper + k] + (flat[upper + k + beside] - flat[upper + k]) * right
+        two = flat[lower + k] + (flat[lower + k + beside] - flat[lower + k]) * right
+        line[start + k] = one + (two - one) * below

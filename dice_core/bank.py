@@ -15,6 +15,7 @@ from numpy.lib import format as npy
 
 from dice_core.expectation import Expectation
 from dice_core.exposure import Exposure
+from dice_core.face import Face
 from dice_core.policy import Policy
 from dice_core.reference import Reference
 from dice_core.rows import SCORE_DIRECTIONS
@@ -25,45 +26,6 @@ LARGEST = 1 << 36
 """Bytes of arrays beyond which a file is not taken for a bank."""
 LONGEST_HEADER = 256
 """Characters of a plain array's npy header; it is a Python literal, and deep ones exhaust the parser."""
-
-
-@dataclass(frozen=True)
-class Face:
-    """One class of good parts, learnt.
-
-    Attributes
-    ----------
-    name
-        The class's label.
-    images
-        How many distinct images taught it.
-    mean
-        Mean template, float32 (H, W), grey levels 0..255 as photographed.
-    part
-        Which pixels are the part, bool (H, W).
-    exposure
-        How its images are evened.
-    target
-        Mean of the evened images laid on each other: what an image is registered to, float32 (H, W).
-    centre
-        Mean of the aligned images and their augmented copies, float32 (H, W).
-    components
-        Variation templates: orthonormal principal components, float32 (K, H * W).
-    spread_dark, spread_bright
-        Root mean square of held-out good images' band-passed residuals below and above zero, float32 (H, W),
-        grey levels.
-    """
-
-    name: str
-    images: int
-    mean: npt.NDArray[np.float32]
-    part: npt.NDArray[np.bool_]
-    exposure: Exposure
-    target: npt.NDArray[np.float32]
-    centre: npt.NDArray[np.float32]
-    components: npt.NDArray[np.float32]
-    spread_dark: npt.NDArray[np.float32]
-    spread_bright: npt.NDArray[np.float32]
 
 
 _FACE_ARRAYS = ("mean", "part", "target", "centre", "components", "spread_dark", "spread_bright")

@@ -28,8 +28,12 @@ class Duplicates:
     within: int
     between: int
 
+    def __add__(self, other: "Duplicates") -> "Duplicates":
+        """Add what was counted among images that share no photograph with these."""
+        return Duplicates(self.within + other.within, self.between + other.between)
+
     @classmethod
-    def of(cls, source: npt.NDArray[np.int64], content: Contents) -> "Duplicates":
+    def of(cls, source: npt.NDArray[np.integer], content: Contents) -> "Duplicates":
         """Count among images by the number of their source and their content, each (N,)."""
         order = np.lexsort((source, content))
         source, content = source[order], content[order]
@@ -44,7 +48,7 @@ class Duplicates:
         )
 
 
-def join_shared(groups: npt.NDArray[np.int64], content: Contents) -> npt.NDArray[np.int64]:
+def join_shared(groups: npt.NDArray[np.integer], content: Contents) -> npt.NDArray[np.int64]:
     """Let groups of images that share a photograph be one, and what these share others with.
 
     Parameters
@@ -60,10 +64,11 @@ def join_shared(groups: npt.NDArray[np.int64], content: Contents) -> npt.NDArray
         Number of each image's joined group, (N,).
     """
     if not len(groups):
-        return groups
+        return groups.astype(np.int64)
     names, dense = np.unique(groups, return_inverse=True)
     order = np.argsort(content, kind="stable")
-    same = np.flatnonzero(content[order][1:] == content[order][:-1])
+    ordered = content[order]
+    same = np.flatnonzero(ordered[1:] == ordered[:-1])
     links = sparse.coo_array(
         (np.ones(len(same), bool), (dense[order[same]], dense[order[same + 1]])), (len(names), len(names))
     )

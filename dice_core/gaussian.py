@@ -1,5 +1,6 @@
 """Gaussian filters of stacks of images, as fast as the vector units allow."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ _GROUP = 5
 index = np.uintp  # Without a sign: numba would look for negative indices in every turn of a loop.
 
 
+@lru_cache
 def half_gaussian(sigma: float) -> npt.NDArray[np.float32]:
     """Sample a Gaussian of standard deviation `sigma` pixels out to 3 sigma, so that all taps sum to 1.
 
@@ -72,10 +74,11 @@ def filter_image(image: Any, half: Any, mirror: bool, plane: Any, lines: Any, fi
             plane[radius + height + beyond] = image[_mirrored(height + beyond, height)]
     _filter_down(plane, half, lines)
     if mirror:
-        for y in range(height):
-            for beyond in range(radius):
-                lines[y, radius - 1 - beyond] = lines[y, radius + _mirrored(-1 - beyond, width)]
-                lines[y, radius + width + beyond] = lines[y, radius + _mirrored(width + beyond, width)]
+        for beyond in range(radius):
+            left, right = radius + _mirrored(-1 - beyond, width), radius + _mirrored(width + beyond, width)
+            for y in range(height):
+                lines[y, radius - 1 - beyond] = lines[y, left]
+                lines[y, radius + width + beyond] = lines[y, right]
     _filter_across(lines, half, filtered)
 
 

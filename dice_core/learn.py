@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from dice_core.alignment import Alignment, mean_of
 from dice_core.augment import augment
-from dice_core.bank import Face
 from dice_core.components import gram_matrix, principal_components
+from dice_core.face import Face
 from dice_core.residual import band_pass, rebuild
 from dice_core.sample import Sample
 from dice_core.score import resize

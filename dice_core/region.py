@@ -45,6 +45,11 @@ class Defect(NamedTuple):
     dark: npt.NDArray[np.int32]
     bright: npt.NDArray[np.int32]
 
+    @classmethod
+    def room(cls, count: int) -> "Defect":
+        """Make room for those of so many images."""
+        return cls(np.empty(count, np.float32), *np.empty((len(cls._fields) - 1, count), np.int32))
+
 
 def locate(
     residual: npt.NDArray[np.float32],
@@ -130,8 +135,8 @@ def _locate(
     count, height, width = maps.shape
     waiting = np.empty(height * width, np.int64)
     followed = np.empty((height, width), np.bool_)
-    counted = np.zeros((height, width), np.int64)
-    met, marks = np.zeros((height, width), np.int64), np.zeros(1, np.int64)
+    counted = np.zeros((height, width), np.int32)
+    met, marks = np.zeros((height, width), np.int32), np.zeros(1, np.int64)
     box = np.empty(4, np.int64)
     weight, columns = part.astype(np.float32), np.empty(width, np.float32)
     smoothed, drawn = np.empty((height, width), np.float32), np.empty(height // _BAND + 1, np.bool_)

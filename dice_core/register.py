@@ -7,14 +7,15 @@ a disc.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dice_core.affine import Images, Transforms, identity
 from dice_core.gaussian import half_gaussian, smooth
-from dice_core.register_kernel import follow, reduce_images
+from dice_core.reduction import reduce
+from dice_core.register_kernel import follow
 
 COARSE = 64
 """Pixels of the longer side that transforms are found in: finer detail than that tells no more of a pose."""
@@ -124,15 +125,6 @@ class Registration:
         found[lost] = identity(1)
         found[:, :, 2] *= self.factor
         return found
-
-
-def reduce(images: npt.NDArray[Any], factor: int) -> Images:
-    """Take means of squares of `factor` pixels, (N, H, W) to (N, H // factor, W // factor)."""
-    if factor == 1:
-        return images
-    reduced = np.empty((len(images), *(side // factor for side in images.shape[1:])), np.float32)
-    reduce_images(images, factor, reduced)
-    return reduced
 
 
 def _find_edges(reduced: Images, inside: npt.NDArray[np.bool_], level: _Level) -> _Edges | None:

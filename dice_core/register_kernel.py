@@ -16,24 +16,6 @@ _STILL_SHIFT, _STILL_LINEAR = 0.02, 0.0005
 """A change of pose under both is not worth another: no pixel of a part moves by a fiftieth."""
 
 
-@compiled(fastmath={"contract"})
-def reduce_images(images: Any, factor: int, reduced: Any) -> None:
-    """Write the means of squares of pixels."""
-    count, height, width = reduced.shape
-    share = np.float32(1 / factor**2)
-    for n in range(count):
-        for y in range(height):
-            line = reduced[n, y]
-            line[:] = 0
-            for row in range(factor * y, factor * (y + 1)):
-                for shift in range(factor):
-                    own = images[n, row, shift:]
-                    for x in range(width):
-                        line[x] += own[factor * x]
-            for x in range(width):
-                line[x] *= share
-
-
 @compiled()
 def follow(
     images: Any, edges: Any, prior: Any, noise: float, iterations: int, found: Any, light: Any

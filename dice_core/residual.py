@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from dice_core.compiled import compiled
 from dice_core.gaussian import filter_image, half_gaussian, room
+from dice_core.reduction import reduce_image
 
 SMOOTHING = 1.75 / 128
 """Standard deviation of the Gaussian that gathers a defect's evidence, in shares of the longer side."""
@@ -23,7 +24,7 @@ _FINEST = 1.5
 Images = npt.NDArray[np.float32]
 
 
-def rebuild(images: Images, centre: Images, components: Images) -> Images:
+def rebuild(images: Images, centre: Images, components: Images, rebuilt: Images | None = None) -> Images:
     """Rebuild each image's own template from a face's mean and variation templates.
 
     Parameters
@@ -34,16 +35,19 @@ def rebuild(images: Images, centre: Images, components: Images) -> Images:
         The face's mean of such images, (H, W).
     components
         Orthonormal variation templates, (K, H * W).
+    rebuilt
+        Contiguous room for what is returned, if there is any: fresh memory costs a quarter of the time.
 
     Returns
     -------
     ndarray
         float32 (N, H, W), in the units of `images`.
     """
-    centred = (images - centre).reshape(len(images), centre.size)
+    rebuilt = np.subtract(images, centre, out=rebuilt, dtype=np.float32)
+    flat = rebuilt.reshape(len(images), centre.size)
     # In this order of factors BLAS packs the few images rather than the many templates.
-    coefficients = (components @ centred.T).T
-    rebuilt = np.asarray(coefficients @ components, np.float32).reshape(images.shape)
+    coefficients = (components @ flat.T).T
+    np.matmul(coefficients, components, out=flat)
     rebuilt += centre
     return rebuilt
 
@@ -95,7 +99,7 @@ def _pass_band(images: Any, narrow: Any, wide: Any, factor: int, weights: Any, f
     rows, columns = -(-height // factor), -(-width // factor)
     plane, lines = room(height, width, narrow)
     wide_plane, wide_lines = room(rows, columns, wide)
-    sums, reduced = np.empty(width, np.float32), np.empty((rows, columns), np.float32)
+    sums, reduced = np.empty(factor * columns, np.float32), np.empty((rows, columns), np.float32)
     around, stretched = np.empty((rows, columns), np.float32), np.empty((rows, width), np.float32)
     left, right, way = np.empty(width, np.uint32), np.empty(width, np.uint32), np.empty(width, np.float32)
     for x in range(width):
@@ -103,7 +107,7 @@ def _pass_band(images: Any, narrow: Any, wide: Any, factor: int, weights: Any, f
         left[x], right[x] = before, min(before + 1, columns - 1)
     for n in range(count):
         filter_image(images[n], narrow, False, plane, lines, found[n])
-        _reduce(images[n], factor, sums, reduced)
+        reduce_image(images[n], factor, sums, reduced)
         filter_image(reduced, wide, False, wide_plane, wide_lines, around)
         for y in range(rows):
             for x in range(width):
@@ -119,23 +123,6 @@ def _between(at: int, factor: int, count: int) -> Any:
     """Tell the reduced pixel before a place, and how far it is on the way to the next."""
     place = min(max((at + 0.5) / factor - 0.5, 0.0), count - 1.0)
     return int(place), np.float32(place - int(place))
-
-
-@compiled(fastmath={"contract"})
-def _reduce(image: Any, factor: int, sums: Any, reduced: Any) -> None:
-    """Write the means of squares of pixels; beyond the image there are zeros."""
-    height, width = image.shape
-    share = np.float32(1 / factor**2)
-    for row in range(len(reduced)):
-        sums[:] = 0
-        for y in range(factor * row, min(factor * (row + 1), height)):
-            for x in range(width):
-                sums[x] += image[y, x]
-        for column in range(reduced.shape[1]):
-            total = np.float32(0)
-            for x in range(factor * column, min(factor * (column + 1), width)):
-                total += sums[x]
-            reduced[row, column] = total * share
 
 
 @compiled(fastmath={"contract"})

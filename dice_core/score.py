@@ -1,6 +1,6 @@
 """Scores: images in, score columns out; how the parts of this package judge one image together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -13,8 +13,9 @@ from dice_core.bank import Bank
 from dice_core.exhaustive import Exhaustive
 from dice_core.exposure import even, gains
 from dice_core.match import Templates, ncc
+from dice_core.reduction import reduce
 from dice_core.region import Defect, locate
-from dice_core.register import Registration, reduce
+from dice_core.register import Registration
 from dice_core.residual import evidence, rebuild
 from dice_core.rows import Verdict
 from dice_core.ssim import Reference, ssim_mean, ssim_pair_scores
@@ -22,8 +23,10 @@ from dice_core.stages import Stages, as_photographed
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
-CHUNK = 64
-"""Images of one face judged at once: they share the reading of its variation templates, and fit the cache."""
+CHUNK = 128
+"""Images of one face rebuilt at once: they share the reading of its variation templates."""
+FEW = 16
+"""Images of one face aligned or judged at once: step after step finds them in the nearest caches."""
 
 NO_RUNNER_UP = 0.0
 """NCC of the runner-up where a bank has a single face."""
@@ -166,35 +169,30 @@ class Scorer:
             transforms = jitter(transforms, max(self._bank.size), self._unsteady)
         return evened, transforms
 
-    def _align(
-        self, number: int, work: npt.NDArray[np.uint8]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Even images of one face and lay them on its target, and tell by which transforms."""
-        evened, transforms = self._even(number, work)
-        return warp(evened, transforms), transforms
-
     def _residual_columns(
         self, work: npt.NDArray[np.uint8], which: npt.NDArray[np.intp]
     ) -> dict[str, npt.NDArray[Any]]:
-        names = ("ssim_rebuilt", "ssim_low", "defect_score")
-        columns: dict[str, npt.NDArray[Any]] = {name: np.empty(len(work), np.float32) for name in names}
-        columns |= {name: np.empty(len(work), np.int32) for name in _PLACES}
+        mean, low = np.empty((2, len(work)), np.float32)
+        defect = Defect.room(len(work))
+        transforms = np.empty((len(work), 2, 3), np.float32)
+        aligned, rebuilt = np.empty((2, min(CHUNK, len(work)), *work.shape[1:]), np.float32)
         for number in np.unique(which):
-            face = self._bank.faces[number]
             everyone = np.flatnonzero(which == number)
+            face, limit = self._bank.faces[number], float(self._thresholds[number])
             for start in range(0, len(everyone), CHUNK):
                 own = everyone[start : start + CHUNK]
-                aligned, transforms = self._align(number, work[own])
-                rebuilt = rebuild(aligned, face.centre, face.components)
-                mean, low = ssim_pair_scores(aligned, rebuilt)
-                columns["ssim_rebuilt"][own], columns["ssim_low"][own] = mean, low
-                residual = np.subtract(aligned, rebuilt, out=aligned)
-                maps = evidence(residual, face.spread_dark, face.spread_bright)
-                defect = locate(residual, maps, face.part, float(self._thresholds[number]))
-                columns["defect_score"][own] = defect.score
-                for name, values in zip(_PLACES, self._in_photograph(defect, transforms), strict=True):
-                    columns[name][own] = values
-        return columns
+                for few in _slices(len(own), FEW):
+                    evened, transforms[own[few]] = self._even(number, work[own[few]])
+                    warp(evened, transforms[own[few]], aligned[few])
+                rebuild(aligned[: len(own)], face.centre, face.components, rebuilt[: len(own)])
+                for few in _slices(len(own), FEW):
+                    mean[own[few]], low[own[few]] = ssim_pair_scores(aligned[few], rebuilt[few])
+                    residual = np.subtract(aligned[few], rebuilt[few], out=aligned[few])
+                    maps = evidence(residual, face.spread_dark, face.spread_bright)
+                    for values, found in zip(defect, locate(residual, maps, face.part, limit), strict=True):
+                        values[own[few]] = found
+        places = zip(_PLACES, self._in_photograph(defect, transforms), strict=True)
+        return {"ssim_rebuilt": mean, "ssim_low": low, "defect_score": defect.score, **dict(places)}
 
     def _in_photograph(
         self, defect: Defect, transforms: npt.NDArray[np.float32]
@@ -223,6 +221,11 @@ _PLACES = (
     *("defect_peak_x", "defect_peak_y", "defect_x", "defect_y", "defect_width", "defect_height"),
     *("defect_area", "defect_regions", "defect_dark", "defect_bright"),
 )
+
+
+def _slices(count: int, most: int) -> Iterator[slice]:
+    """Cut a count into slices of at most so many."""
+    return (slice(start, min(start + most, count)) for start in range(0, count, most))
 
 
 def _runner_up(similarity: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from dice_core.bank import Face
+from dice_core.face import Face
 
 FLOOR_DARK, FLOOR_BRIGHT = 2.0, 4.5
 """Grey levels that every spread has besides what was seen: noise, JPEG and, where too bright, reflections."""

@@ -18,15 +18,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_core.ssim_kernel import compare
+from dice_core.ssim_kernel import FEW, SIZE, compare
 from dice_core.ssim_map import maps
 from dice_core.ssim_moments import Moments
-from dice_core.ssim_window import BORDER, make_kernel, make_planes
+from dice_core.ssim_product import make_room, make_tools
+from dice_core.ssim_window import BORDER, WINDOWS, make_planes
 
 Window = Literal["gaussian", "uniform"]
 
 _CHUNK = 16  # images whose maps are in memory where only their scores are wanted
-_FEW = 4  # images whose moments stay in the second cache while one template after another passes
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +60,7 @@ class Reference:
             If the templates are not such an array or smaller than the window, or the window is unknown.
         """
         images = _stack(templates, "templates", window).astype(np.float32)
-        moments = Moments.room(len(images), images.shape[1:], window)
-        moments.fill(images, *moments.tools(window))
-        return cls(images, moments, window)
+        return cls(images, Moments.of(images, window), window)
 
 
 def ssim(
@@ -95,7 +93,7 @@ def ssim(
     margins = ((0, 0), (border, border), (border, border))
     drawn = np.empty(images.shape, np.float32)
     mirrored = (np.pad(stack, margins, mode="symmetric") for stack in (images, references))
-    maps(*mirrored, make_kernel(window, np.float64), make_planes(np.float64, 4), np.empty(len(images)), drawn)
+    maps(*mirrored, WINDOWS[window], make_planes(4), np.empty(len(images)), drawn)
     inside = drawn[:, border:-border, border:-border]
     return np.array([one.mean(dtype=np.float64) for one in inside], np.float32), drawn
 
@@ -209,7 +207,7 @@ def ssim_pair_scores(
     count, (high, wide) = len(images), (side - 2 * border for side in images.shape[1:])
     rank = int(low * (high * wide - 1))
     mean, lowest = np.empty(count), np.empty(count, np.float32)
-    room, ready = make_planes(np.float64, 4), make_kernel(window, np.float64)
+    room, ready = make_planes(4), WINDOWS[window]
     drawn = np.empty((min(_CHUNK, count), high, wide), np.float32)
     for start in range(0, count, _CHUNK):
         part = slice(start, start + _CHUNK)
@@ -224,13 +222,12 @@ def ssim_pair_scores(
 def _means(images: NDArray[Any], reference: Reference, which: NDArray[np.intp]) -> NDArray[np.float32]:
     """Compare image i with the references that ``which[i]`` lists, a few images at a time."""
     result = np.empty(which.shape, np.float32)
-    room = Moments.room(min(_FEW, len(images)), images.shape[1:], reference.window)
-    kernel, planes = room.tools(reference.window)
-    for start in range(0, len(images), _FEW):
-        part = slice(start, start + _FEW)
-        few = Moments(*(values[: len(which[part])] for values in room))
-        few.fill(images[part], kernel, planes)
-        compare(tuple(few), tuple(reference.moments), which[part], kernel, planes, result[part])
+    slabs, middles = reference.moments
+    tools = make_tools(reference.window, slabs.dtype.type)
+    # With one reference each, an image is better done with than kept.
+    few = 1 if which.shape[1] == 1 else max(min(FEW, len(images)), 1)
+    (room,) = make_room([(few, SIZE)], slabs.dtype.type)
+    compare(images, slabs, middles, which, tools, room, result)
     return result
 
 

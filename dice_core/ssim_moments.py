@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_core.ssim_kernel import centre, measure
-from dice_core.ssim_window import BORDER, Kernel, Planes, make_kernel, make_planes
+from dice_core.ssim_kernel import SIZE, SLAB, measure
+from dice_core.ssim_product import COLUMNS, make_room, make_tools
+from dice_core.ssim_window import BORDER
 
 _FEWEST = 32 * 32  # windows whose mean evens out the errors of single precision; fewer are taken in double
 
@@ -14,29 +15,17 @@ _FEWEST = 32 * 32  # windows whose mean evens out the errors of single precision
 class Moments(NamedTuple):
     """Moments of images as the compiled loops compare them, float32 or, of small images, float64."""
 
-    centred: NDArray[Any]
-    """The images less the middle of their range, (N, H, W)."""
-    mean: NDArray[Any]
-    """Windowed means of those, where the windows lie inside the image, (N, H', W')."""
-    spread: NDArray[Any]
-    """Half their windowed variances, with a constant, (N, H', W')."""
-    middle: NDArray[Any]
-    """The middles, (N,)."""
+    slabs: NDArray[Any]
+    """The images cut into slabs, (N, slabs down, slabs across, `SIZE`)."""
+    middles: NDArray[Any]
+    """Grey values subtracted from each, (N,)."""
 
     @classmethod
-    def room(cls, count: int, shape: tuple[int, ...], window: str) -> "Moments":
-        """Make room for those of images of this height and width."""
-        inside = tuple(side - 2 * BORDER[window] for side in shape)
-        precision = np.float32 if inside[0] * inside[1] >= _FEWEST else np.float64
-        sizes = (count, *shape), (count, *inside), (count, *inside), (count,)
-        return cls(*(np.empty(size, precision) for size in sizes))
-
-    def tools(self, window: str) -> tuple[Kernel, Planes]:
-        """Make what the loops need to filter in this precision."""
-        precision = self.centred.dtype.type
-        return make_kernel(window, precision), make_planes(precision, 2)
-
-    def fill(self, images: NDArray[Any], kernel: Kernel, planes: Planes) -> None:
-        """Compute them of as many images, uint8 or float32 (N, H, W)."""
-        centre(images, self.centred, self.middle)
-        measure(tuple(self), kernel, planes)
+    def of(cls, images: NDArray[Any], window: str) -> "Moments":
+        """Compute them of images, uint8 or float32 (N, H, W)."""
+        high, wide = (side - 2 * BORDER[window] for side in images.shape[1:])
+        precision = np.float32 if high * wide >= _FEWEST else np.float64
+        shape = len(images), -(-high // SLAB), -(-wide // COLUMNS), SIZE
+        moments = cls(*make_room([shape, (len(images),)], precision))
+        measure(images, make_tools(window, precision), *moments)
+        return moments

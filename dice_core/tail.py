@@ -1,20 +1,19 @@
 """The tail of good scores: how many good images reach a threshold, also where hardly any of a sample did.
 
 Excesses over a high level are close to generalised Pareto, whatever the scores are (Pickands, Annals of
-Statistics 3, 1975; Coles, "An Introduction to Statistical Modeling of Extreme Values", 2001, chapter 4).
-The shape is drawn towards 0, the exponential tail, as in Coles and Dixon (Extremes 2, 1999): without that a
-few hundred images would promise anything. Frames of one part stand or fall together, so bounds weigh the
-images by the independent groups they come from.
+Statistics 3, 1975). Frames of one part stand or fall together, so bounds weigh the images by the independent
+groups they come from.
 """
 
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+from scipy import stats
+
+from dice_core.pareto import DOUBTED_SHAPE, HEAVIEST, STEEPEST, excess, fit_excesses, misfit, survival
 
 Scores = npt.NDArray[np.floating]
 Groups = npt.NDArray[np.integer]
@@ -25,16 +24,6 @@ FEWEST_EXCESSES = 10
 """So many at least, even if that is more than the share, up to half of the scores."""
 MOST_EXCESSES = 1000
 """And at most: beyond, more scores tell nothing of the tail but make it begin too early."""
-FEWEST_FOR_SHAPE = 20
-"""Excesses under which the tail is taken for exponential."""
-
-SHAPE_SPREAD = 0.2
-"""Standard deviation of the shape, as far as it is believed before a score is seen."""
-LIKELIEST_SHAPE, DOUBTED_SHAPE = 0.0, 0.1
-"""Its mean for estimates and for bounds: these lean to the heavier tail, or they would promise too much."""
-STEEPEST, HEAVIEST = -0.5, 0.5
-"""Shapes that are considered: below, likelihood has no maximum; above, there is no variance."""
-
 LEVEL = 0.95
 
 _FINEST = 2.0**-20
@@ -108,7 +97,7 @@ class Tail:
         scale, shape = 0.0, 0.0
         if above:
             # From the score beneath, not from the middle: the mean excess would come out low by half a gap.
-            scale, shape = _fit_excesses(falling[:above] - falling[above])
+            scale, shape = fit_excesses(falling[:above] - falling[above])
         finest = _FINEST * max(abs(float(falling[above])), float(np.finfo(np.float32).tiny))
         start = float(falling[above - 1] + falling[above]) / 2 if above else float(falling[0]) + finest
         return cls(
@@ -126,7 +115,7 @@ class Tail:
         """Estimate the share of good images, 0..1, at or above a threshold."""
         if threshold <= self.start:
             return max(self._counted(threshold), self.share)
-        return self.share * _survival(threshold - self.start, self.scale, self.shape)
+        return self.share * survival(threshold - self.start, self.scale, self.shape)
 
     def threshold(self, rate: float) -> float:
         """Find the score that a share of good images, over 0 and up to 1, is at or above.
@@ -142,7 +131,7 @@ class Tail:
         if not rate > 0:
             raise ValueError(f"no threshold lets a share of {rate} of good images be called")
         if rate < self.share:
-            return self.start + _excess(rate / self.share, self.scale, self.shape)
+            return self.start + excess(rate / self.share, self.scale, self.shape)
         return self.clear_of(rate)
 
     def clear_of(self, rate: float) -> float:
@@ -182,7 +171,7 @@ class Tail:
         assert region is not None  # noqa: S101 - the caller has looked
         left = np.array(
             [
-                _survival(threshold - self.start, scale, shape)
+                survival(threshold - self.start, scale, shape)
                 for scale, shape in zip(region.scale, region.shape, strict=True)
             ]
         )
@@ -213,7 +202,7 @@ class _Region:
         width = min(4.0, max(0.6, 5 / math.sqrt(weight * len(excesses))))
         shapes = np.linspace(STEEPEST, HEAVIEST, 41)
         scales = mean * np.exp(np.linspace(-width, width, 81))
-        fits = -np.array([_misfit(excesses, scales, shape, weight, DOUBTED_SHAPE) for shape in shapes])
+        fits = -np.array([misfit(excesses, scales, shape, weight, DOUBTED_SHAPE) for shape in shapes])
         freedom = max(weight * len(excesses) - 1, 1.0)
         slack = fits - fits.max() + float(stats.t.ppf(LEVEL, freedom)) ** 2 / 2
         inside = slack >= 0
@@ -246,57 +235,3 @@ def _cut(falling: npt.NDArray[np.float64]) -> int:
     if not len(cuts):
         return 0
     return int(cuts[min(int(np.searchsorted(cuts, wanted)), len(cuts) - 1)])
-
-
-def _fit_excesses(excesses: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Find the likeliest scale and shape; the shape is 0 where the excesses are few."""
-    mean = float(excesses.mean())
-    if len(excesses) < FEWEST_FOR_SHAPE:
-        return mean, 0.0
-    found: Any = optimize.minimize(
-        lambda at: _misfit(excesses, mean * np.exp(at[:1]), at[1], 1.0, LIKELIEST_SHAPE)[0],
-        (0.0, 0.0),
-        method="Nelder-Mead",
-        bounds=((-3, 3), (STEEPEST, HEAVIEST)),
-        options={"xatol": 1e-5, "fatol": 1e-7},
-    )
-    return mean * math.exp(found.x[0]), float(found.x[1])
-
-
-def _misfit(
-    excesses: npt.NDArray[np.float64],
-    scale: npt.NDArray[np.float64],
-    shape: float,
-    weight: float,
-    believed: float,
-) -> npt.NDArray[np.float64]:
-    """Give the negative log likelihoods of generalised Pareto tails, with what is believed of their shape.
-
-    One for each of some scales; infinite where an excess is beyond the tail's end.
-    """
-    penalty = ((shape - believed) / SHAPE_SPREAD) ** 2 / 2
-    relative = excesses / scale[..., None]
-    if abs(shape) < _EXPONENTIAL:
-        lost = relative.sum(axis=-1)
-    else:
-        inner = 1 + shape * relative
-        lost = (1 + 1 / shape) * np.log(np.maximum(inner, np.finfo(float).tiny)).sum(axis=-1)
-        lost = np.where(inner.min(axis=-1) > 0, lost, np.inf)
-    return np.asarray(weight * (len(excesses) * np.log(scale) + lost) + penalty)
-
-
-_EXPONENTIAL = 1e-6
-"""Shapes nearer to 0 than this are 0, or rounding would decide."""
-
-
-def _survival(excess: float, scale: float, shape: float) -> float:
-    if abs(shape) < _EXPONENTIAL:
-        return math.exp(-excess / scale)
-    inner = 1 + shape * excess / scale
-    return inner ** (-1 / shape) if inner > 0 else 0.0
-
-
-def _excess(share: float, scale: float, shape: float) -> float:
-    if abs(shape) < _EXPONENTIAL:
-        return -scale * math.log(share)
-    return scale * math.expm1(-shape * math.log(share)) / shape

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from jobs import commands_job, commands_model, commands_review, commands_rows
+from jobs import commands_cluster, commands_job, commands_model, commands_review, commands_rows
 from jobs.commands import Finish, say
 from jobs.errors import ExitCode, Refusal, UnavailableError, UnfinishedError
 
@@ -20,6 +20,7 @@ COMMANDS = (
     commands_model.synth,
     commands_model.fit,
     commands_job.score,
+    commands_job.merge,
     commands_rows.evaluate,
     commands_rows.report,
     commands_review.explain,
@@ -30,6 +31,7 @@ COMMANDS = (
     commands_job.verify,
     commands_rows.query,
     commands_job.compact,
+    commands_cluster.estimate,
 )
 """In the order that help lists them."""
 
@@ -53,6 +55,7 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(commands_cluster.cluster, name="cluster")
 
 
 @app.callback()

@@ -29,6 +29,8 @@ class Backlog:
         self._again: list[tuple[float, int, Bundle]] = []
         self._order = count()
         self._tries: dict[str, int] = {}
+        self._attempts: dict[str, int] = {}
+        """The number of the last try of what is tried again."""
 
     def take(self, most: int, now: float) -> list[Bundle]:
         """Take what is due again, then the plan's next; at most so many."""
@@ -58,9 +60,13 @@ class Backlog:
     def succeeded(self, bundle: Bundle) -> None:
         """Hear of a bundle that was scored."""
         self.breaker.succeeded()
-        if self._tries:
+        if self._tries or self._attempts:
             for shard in bundle.shards:
-                self._tries.pop(shard.part, None)
+                self._forget(shard)
+
+    def _forget(self, shard: Shard) -> None:
+        self._tries.pop(shard.part, None)
+        self._attempts.pop(shard.part, None)
 
     def failed(self, bundle: Bundle, error: BaseException, now: float) -> Iterator[Failure]:
         """Try again, or give up on a shard."""
@@ -79,12 +85,19 @@ class Backlog:
             self._tries[shard.part] = tries + counts
             self._retry(shard, now + DELAYS[min(tries, len(DELAYS) - 1)], error)
         else:
-            self._tries.pop(shard.part, None)
+            self._forget(shard)
             yield Failure(shard, text_of(error))
 
     def _retry(self, shard: Shard, due: float, error: BaseException) -> None:
-        self.put(Bundle((shard,)), due)
-        self._emit(Retried(shard.archive, shard.first, text_of(error)))
+        one = Bundle((shard,))
+        self.put(one, due)
+        self.retried(one, text_of(error))
+
+    def retried(self, bundle: Bundle, why: str) -> None:
+        """Tell that shards are tried once more."""
+        for shard in bundle.shards:
+            attempt = self._attempts[shard.part] = self._attempts.get(shard.part, 1) + 1
+            self._emit(Retried(shard.archive, shard.first, why, attempt))
 
     def put(self, bundle: Bundle, due: float) -> None:
         """Have a bundle handed out once more, from a time on."""

@@ -1,13 +1,12 @@
-"""Where the tasks run: serially in this process, on local cores, or on a scheduler that is there."""
+"""Where the tasks run: in this process, on local cores, on a scheduler, or on a manager's workers."""
 
 # mypy: allow-untyped-calls
 # Dask is typed in part.
 
 import logging
 import os
-import platform
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any
@@ -15,49 +14,24 @@ from typing import Any
 import dask
 import psutil
 from dask.system import CPU_COUNT
-from distributed import Client, LocalCluster, scheduler, worker
+from distributed import Client, LocalCluster, Security, scheduler, worker
 from distributed.system import MEMORY_LIMIT
 
-from jobs import memory
-from jobs.config import LOCAL, SERIAL, check_spec
+from jobs import managed, memory
 from jobs.errors import Refusal
-from jobs.fitness import PACKAGES, make_probe, misfit
-
-WORKER_ENVIRONMENT = {
-    # Dask uses every core already.
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NUMBA_NUM_THREADS": "1",
-    # `jobs` is a common name: a folder of that name where the worker starts must not win.
-    "PYTHONSAFEPATH": "1",
-}
-"""What a worker must find in its environment when it starts."""
+from jobs.fitness import Needs, check_memory, check_workers, limits
+from jobs.managed import QUIET_CONFIG, open_managed
+from jobs.managers import WORKER_ENVIRONMENT
+from jobs.spec import ClusterSpec, Kind, check_number, parse
 
 _LOCAL_CONFIG = {
+    **QUIET_CONFIG,
     # In place of Dask's own, which has the allocator give every batch back to the system: a quarter of the
     # time then goes into clearing the pages that it takes again.
     "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
-    # What Dask would watch itself with: stacks of a worker's threads, lags of event loops, disks, all many
-    # times a second, on cores that have to score and for a dashboard that nobody sees.
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.tick.interval": "1s",
-    "distributed.admin.system-monitor.interval": "5s",
-    "distributed.admin.system-monitor.disk": False,
-    "distributed.scheduler.work-stealing-interval": "1s",
-    # A task holds one batch and no results: a pause, or writing to disk, could only stall it. A worker that
-    # is over its limit all the same is ended.
-    "distributed.worker.memory.target": False,
-    "distributed.worker.memory.spill": False,
-    "distributed.worker.memory.pause": False,
     # A worker that is started in place of one that died takes seconds: a task that killed two is suspect.
     "distributed.scheduler.allowed-failures": 1,
 }
-
-_SCHEDULER = "the scheduler"
-
-Needs = Callable[[int], int]
-"""Bytes that a worker needs, by the number of its threads."""
 
 
 @contextmanager
@@ -67,7 +41,8 @@ def open_cluster(
     *,
     sees: Sequence[str] = (),
     needs: Needs | None = None,
-    patience: float = 30.0,
+    insecure: bool = False,
+    patience: float | None = None,
     debug: bool = False,
 ) -> Iterator[Client | None]:
     """Give a client of a cluster whose workers are fit to score; None for the serial run.
@@ -75,15 +50,18 @@ def open_cluster(
     Parameters
     ----------
     spec
-        ``local`` (the default), ``serial``, or a scheduler's address such as ``tcp://host:8786``.
+        What ``--cluster`` takes, as `jobs.spec.parse` reads it.
     workers
-        Local workers, one thread each; by default one per core. On a scheduler, how many to wait for.
+        Local workers, one thread each; by default one per core. On a scheduler, how many to wait for. Of a
+        manager, how many to ask for in place of what its file says.
     sees
         Paths that every worker must find: the job folder's files, on storage that all share.
     needs
         Bytes that a worker with so many threads needs.
+    insecure
+        Whether a cluster that is started beyond this machine may send everything in the clear.
     patience
-        Seconds to wait for a scheduler to answer, and again for its workers.
+        Seconds to wait for a scheduler to answer, and again for its workers, in place of the spec's.
     debug
         Let Dask's own log through.
 
@@ -92,21 +70,32 @@ def open_cluster(
     Refusal
         Where nobody answers, no worker appears, or a worker would not give the same rows.
     """
-    chosen = check_spec(spec)
-    if chosen == SERIAL:
-        yield None
-        return
+    chosen = parse(spec)
+    check_number(chosen, workers)
+    wait = patience or chosen.wait
     level = logging.DEBUG if debug else logging.CRITICAL
-    if chosen == LOCAL:
-        number = _number(workers, needs(1) if needs else 1)
-        connect = _local(number, usable_memory() // number, level)
-    else:
-        connect = _remote(chosen, workers, patience)
+    match chosen.kind:
+        case Kind.SERIAL:
+            yield None
+            return
+        case Kind.LOCAL:
+            number = _number(workers or chosen.workers, needs(1) if needs else 1)
+            connect = _local(number, usable_memory() // number, level)
+        case Kind.ADDRESS:
+            connect = _remote(chosen, workers, wait)
+        case Kind.MANAGED:
+            connect = open_managed(chosen, workers, wait, level, insecure=insecure)
     with _log_level(level), connect as client:
         check_workers(client, sees)
         if needs is not None:
             check_memory(client, needs)
         yield client
+
+
+def job_script(spec: str, *, insecure: bool = False) -> str:
+    """Write the script of one job of a queue, without sending it; Refusal as `open_cluster` has it."""
+    with _log_level(logging.CRITICAL):
+        return managed.job_script(parse(spec), logging.CRITICAL, insecure=insecure)
 
 
 def _number(workers: int | None, need: int) -> int:
@@ -122,32 +111,9 @@ def _number(workers: int | None, need: int) -> int:
     return workers or min(int(CPU_COUNT), room)
 
 
-def check_memory(client: Client, needs: Needs) -> None:
-    """Refuse a cluster that has a worker with less memory than its tasks need.
-
-    Raises
-    ------
-    Refusal
-        Naming the worker, both figures and the way out.
-    """
-    for address, (threads, limit) in sorted(_limits(client).items()):
-        need = needs(threads)
-        if limit and limit < need:
-            raise Refusal(
-                f"worker {address} may hold {memory.told(limit)}, with {threads} threads it needs "
-                f"{memory.told(need)}: start it with a larger --memory-limit or fewer --nthreads"
-            )
-
-
-def _limits(client: Client) -> dict[str, tuple[int, int]]:
-    """Tell the threads of every worker and the bytes it may hold; 0 where nothing limits it."""
-    told = client.scheduler_info(n_workers=-1)["workers"]
-    return {address: (about["nthreads"], about["memory_limit"] or 0) for address, about in told.items()}
-
-
 def least_memory(client: Client) -> int:
     """Tell how many bytes the smallest worker may hold; what is free here where nothing limits them."""
-    return min([usable_memory(), *(limit for _, limit in _limits(client).values() if limit)])
+    return min([usable_memory(), *(limit for _, limit in limits(client).values() if limit)])
 
 
 @contextmanager
@@ -191,19 +157,31 @@ def _interrupts_held() -> Iterator[None]:
 
 
 @contextmanager
-def _remote(address: str, workers: int | None, patience: float) -> Iterator[Client]:
-    try:
-        client = Client(address, timeout=patience, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
+def _remote(spec: ClusterSpec, workers: int | None, wait: float) -> Iterator[Client]:
+    security: Any = Security(**spec.certificates.options()) if spec.certificates else Security()
+    address = str(spec.address)
+    if address.startswith("tls://") and not security.tls_ca_file:
         raise Refusal(
-            f"--cluster {address}: no scheduler answers: start one, or check the address"
+            f"--cluster {spec.text}: tls:// needs certificates: name them under security in a YAML file that "
+            "has the address, or in Dask's own configuration (distributed.comm.tls)"
+        )
+    try:
+        client = Client(address, timeout=wait, set_as_default=False, security=security)
+    except (OSError, TimeoutError, ValueError) as error:
+        cause = f"{error.__cause__ or error}".lower()
+        if "certificate" in cause or "ssl" in cause:
+            raise Refusal(
+                f"--cluster {spec.text}: no secure connection: are both ends' certificates of the same CA?"
+            ) from error
+        raise Refusal(
+            f"--cluster {spec.text}: no scheduler answers: start one, or check the address"
         ) from error
     with client:
         try:
-            client.wait_for_workers(workers or 1, timeout=patience)
+            client.wait_for_workers(workers or 1, timeout=wait)
         except TimeoutError as error:
-            few = f"fewer than {workers or 1} workers after {patience:g} s"
-            raise Refusal(f"--cluster {address}: {few}: start workers there") from error
+            few = f"fewer than {workers or 1} workers after {wait:g} s"
+            raise Refusal(f"--cluster {spec.text}: {few}: start workers there") from error
         yield client
 
 
@@ -233,39 +211,6 @@ def _log_level(level: int) -> Iterator[None]:
     finally:
         for logger, own in zip(loggers, before, strict=True):
             logger.setLevel(own)
-
-
-def check_workers(client: Client, sees: Sequence[str] = ()) -> None:
-    """Refuse a cluster that has a worker unfit to score, or a scheduler unfit to pass tasks on.
-
-    The scheduler has to read the tasks, and so needs the packages as well.
-
-    Raises
-    ------
-    Refusal
-        Naming the process, what is wrong with it and the way out.
-    """
-    own = platform.python_version()
-    for process, python in _ask(client, platform.python_version).items():
-        # Asked for first and alone: a function sent from another minor version may crash what runs it.
-        if python.split(".")[:2] != own.split(".")[:2]:
-            raise Refusal(f"{process} runs Python {python}, this is {own}: give both the same")
-    probe = make_probe(PACKAGES, tuple(sees))
-    expected = probe()["versions"]
-    for process, found in _ask(client, probe).items():
-        if process == _SCHEDULER:
-            found["unseen"] = []  # it passes on what it never opens
-        problem = misfit(found, expected)
-        if problem is not None:
-            raise Refusal(f"{process} {problem}")
-
-
-def _ask(client: Client, question: Callable[[], Any]) -> dict[str, Any]:
-    """Ask the scheduler and every worker, by their names in messages."""
-    answers = sorted(client.run(question).items())
-    return {_SCHEDULER: client.run_on_scheduler(question)} | {
-        f"worker {name}": told for name, told in answers
-    }
 
 
 def usable_cores() -> int:

@@ -7,15 +7,18 @@ from typing import Annotated
 import typer
 
 from dice_core.scale import OnSize
-from jobs import show, show_status
+from jobs import show, show_cluster, show_status
 from jobs.commands import LIMITS, Finish, Job, MaxBytes, MaxExpansion, MaxMembers, MaxPixels, finish, say
+from jobs.commands_cluster import Insecure
 from jobs.compact import compact as run_compact
 from jobs.config import TASK_TIMEOUT, ScoreSettings
 from jobs.errors import ExitCode
 from jobs.evaluate import evaluate as run_evaluate
 from jobs.lotrule import ARCHIVE
+from jobs.merge import merge as run_merge
 from jobs.progress import counting, make_listener
 from jobs.reader import Limits
+from jobs.score import ScoreResult
 from jobs.score import score as run_score
 from jobs.sourcelist import named
 from jobs.status import status as run_status
@@ -38,10 +41,16 @@ def score(
     cluster: Annotated[
         str | None,
         typer.Option(
-            metavar="SPEC", help="local, or the tcp:// address of a Dask scheduler.  [default: local]"
+            metavar="SPEC",
+            help="local[:N], a scheduler's tcp:// or tls:// address or its scheduler.json, or a YAML file "
+            "that names a cluster manager.  [default: local]",
         ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Local workers.  [default: one per core]")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Workers: local, to wait for, or to ask a manager for.  [default: one per core]"),
+    ] = None,
+    insecure: Insecure = False,  # noqa: FBT002 - a flag
     max_rejects: Annotated[
         str, typer.Option(metavar="N|P%", help="Images that may be rejected before the exit code is 3.")
     ] = "1%",
@@ -81,6 +90,19 @@ def score(
             metavar="archive|folder|REGEX", help="Which lot an image is of; REGEX has one group, in its name."
         ),
     ] = ARCHIVE,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Score this share alone, such as 2/3; merge ends the job when all are done."
+        ),
+    ] = None,
+    deadline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Submit no more when so much time has passed, such as 55m, and exit with 75.",
+        ),
+    ] = None,
     maps: Annotated[
         str | None,
         typer.Option(
@@ -117,6 +139,7 @@ def score(
         out=out,
         cluster=cluster,
         workers=workers,
+        insecure=insecure,
         max_rejects=max_rejects,
         task_timeout=task_timeout,
         overwrite=overwrite,
@@ -125,6 +148,8 @@ def score(
         source_roots=tuple(source_root or ()),
         labels=labels,
         lot=lot,
+        part=part,
+        deadline=deadline,
         maps=maps,
         log_json=log_json,
         exhaustive=exhaustive,
@@ -134,6 +159,10 @@ def score(
     result = run_score(settings, evaluate=run_evaluate, listener=make_listener())
     if result.exit_code is ExitCode.INTERRUPTED:
         say("interrupted: what is committed stays; the same command goes on")
+    elif result.exit_code is ExitCode.DEADLINE:
+        say(f"--deadline {deadline}: what is committed stays; the same command goes on")
+    elif part is not None:
+        show.write(show_cluster.shared(result, out))
     else:
         show.write(show.scored(result, out))
     finish(result.exit_code)
@@ -159,6 +188,18 @@ def verify(out: Job) -> None:
     if discrepancies:
         raise Finish(1)
     typer.echo("all parts, rows and the summary agree")
+
+
+def merge(
+    out: Annotated[str, typer.Argument(metavar="DIR", help="A job folder that all parts of a job wrote to.")],
+    max_rejects: Annotated[
+        str, typer.Option(metavar="N|P%", help="Images that may be rejected before the exit code is 3.")
+    ] = "1%",
+) -> None:
+    """End a job that was scored by parts: lists, thresholds and F1; refused where a part is missing."""
+    code, told = run_merge(out, evaluate=run_evaluate, max_rejects=max_rejects)
+    show.write(show.scored(ScoreResult(code, told), out))
+    finish(code)
 
 
 def compact(

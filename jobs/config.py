@@ -11,28 +11,11 @@ from jobs.lotrule import ARCHIVE, LotRule
 from jobs.reader import Limits
 from jobs.roots import Roots
 from jobs.settle import parse_duration
+from jobs.share import Share
+from jobs.spec import check_number, parse
 from jobs.summary import RejectLimit
 
-SERIAL = "serial"
-LOCAL = "local"
-
 TASK_TIMEOUT = 300.0
-
-_REMOTE = ("tcp://", "tls://")
-
-
-def check_spec(spec: str | None) -> str:
-    """Give the cluster that is meant.
-
-    Raises
-    ------
-    Refusal
-        Where it is none of those that are known.
-    """
-    chosen = spec or LOCAL
-    if chosen in (SERIAL, LOCAL) or chosen.startswith(_REMOTE):
-        return chosen
-    raise Refusal(f"--cluster {chosen}: not known: give {LOCAL}, {SERIAL} or a scheduler's tcp://host:port")
 
 
 @dataclass(frozen=True)
@@ -50,6 +33,8 @@ class ScoreSettings:
     out: str
     cluster: str | None = None
     workers: int | None = None
+    insecure: bool = False
+    """Whether a cluster that is started beyond this machine may send everything in the clear."""
     max_rejects: str = "1%"
     overwrite: bool = False
     replace_changed: bool = False
@@ -58,6 +43,10 @@ class ScoreSettings:
     """How long a source must not have been written to; any is taken unless told."""
     source_roots: tuple[str, ...] = ()
     """``PREFIX=NAME`` each: what lies below a folder has names that do not depend on where that is."""
+    part: str | None = None
+    """``i/n``: the share of the shards that this start scores; `merge` ends the job."""
+    deadline: str | None = None
+    """How long after its start it submits no more; decides no row."""
     maps: str | None = None
     """Folder for the heat maps of images that are not found good; decides no row."""
     log_json: str | None = None
@@ -80,12 +69,14 @@ class ScoreSettings:
     def __post_init__(self) -> None:
         if not self.sources:
             raise Refusal("no source: name archives or folders of images")
-        check_spec(self.cluster)
+        check_number(parse(self.cluster), self.workers)
         RejectLimit.parse(self.max_rejects)
         Roots.parse(self.source_roots)
         LotRule.parse(self.lot)
-        if self.settle is not None:
-            parse_duration(self.settle)
+        for option, text in (("--settle", self.settle), ("--deadline", self.deadline)):
+            if text is not None:
+                parse_duration(text, option)
+        self._check_part()
         for name in ("workers", "shard_size", "task_images"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -107,6 +98,10 @@ class ScoreSettings:
             raise Refusal(f"--maps {self.maps}: lies in the job folder: name one outside it")
         if storage.printable(self.out) != self.out:
             raise Refusal(f"--out {storage.printable(self.out)}: its name is not UTF-8: name another folder")
+
+    def _check_part(self) -> None:
+        if self.part is not None and Share.parse(self.part) and self.overwrite:
+            raise Refusal("--overwrite: would clear the other parts' rows: give --part a new folder")
 
     def told(self) -> dict[str, Any]:
         """List the settings; names that are not valid UTF-8, which no JSON holds, as they are printed."""

@@ -16,6 +16,8 @@ class ExitCode(IntEnum):
     """Some rows are missing; the same command scores those alone."""
     UNKNOWN_PARTS = 5
     """More than a fifth of the images do not look like the model's parts."""
+    DEADLINE = 75
+    """The time was up, as ``EX_TEMPFAIL`` has it: the same command goes on."""
     INTERRUPTED = 130
 
 
@@ -33,3 +35,15 @@ class SourceChangedError(Exception):
 
 class UnavailableError(OSError):
     """A store that does not answer, or not as it should: nothing is known of what was asked for."""
+
+
+class StoppedError(Exception):
+    """Nothing more can be scored now, whatever it is."""
+
+
+class ClusterLostError(StoppedError):
+    """The scheduler or every worker is gone, and with it every task that had not finished."""
+
+
+class StorageDownError(StoppedError):
+    """Storage fails for one shard after the other."""

@@ -84,11 +84,9 @@ def evaluate(
     covered, rows, corrected = cover(out, names), open_rows(out, names), corrections.read(out, bank)
     decision = decisions.read(out)
     try:
-        counts, labelled, duplicates = (
-            _count(rows),
-            read_labelled(rows, bank, corrected),
-            count_duplicates(rows),
-        )
+        counts = _count(rows)
+        duplicates = count_duplicates(rows, counts["images"])
+        labelled = read_labelled(rows, bank, corrected)
         lots = Lots.of(judge_lots(rows, bank), bank)
     except (OSError, pa.ArrowException) as error:
         raise Refusal(f"{out}: {error}: verify names the parts that are damaged") from error
@@ -101,6 +99,7 @@ def evaluate(
         limits = Limits.chosen(labelled, score, policy, prevalence, len(bank.faces), per_face=per_face)
     called = limits.called(labelled)
     group, over = independent(labelled.bad, join_shared(labelled.lot, labelled.content), labelled.group)
+    ranked = {column: _rank(labelled, column) for column in SCORE_DIRECTIONS}
     unseen = faces.counted(labelled, called, group, ~labelled.seen)
     return {
         **counts,
@@ -109,6 +108,7 @@ def evaluate(
         "missing": covered.told(),
         "score": score,
         **_judge(labelled, limits),
+        **ranked[score],
         "prevalence": float(labelled.bad.mean()) if len(labelled.bad) else None,
         "independent_parts": len(np.unique(group)),
         "review": corrected.number,
@@ -130,7 +130,7 @@ def evaluate(
         "face_confusion": faces.face_confusion(labelled, bank),
         "wrong_face": faces.wrong_face(labelled, called),
         "intervals": _intervals(labelled, called, group, over),
-        "comparison": {column: _judge(labelled, own) for column, own in known.items()},
+        "comparison": {column: {**_judge(labelled, own), **ranked[column]} for column, own in known.items()},
         "lots": lots.told,
         "corrected": {
             "lots": len(lots.corrections),
@@ -180,17 +180,18 @@ def _count(rows: ds.Dataset) -> dict[str, int]:
 
 
 def _judge(labelled: Labelled, limits: Limits) -> dict[str, Any]:
-    """Judge one column at its thresholds, and at its best."""
+    """Judge one column at its thresholds."""
     confusion = Confusion.of(labelled.bad, limits.called(labelled))
-    sweep = labelled.sweeps[limits.column]
+    return {"threshold": limits.threshold, **faces.told(confusion), "f1_normal": confusion.f1_normal}
+
+
+def _rank(labelled: Labelled, column: str) -> dict[str, Any]:
+    """Judge one column over all thresholds."""
+    sweep = labelled.sweep(column)
     best = sweep.best()
-    direction = SCORE_DIRECTIONS[limits.column]
     return {
-        "threshold": limits.threshold,
-        **faces.told(confusion),
-        "f1_normal": confusion.f1_normal,
         "f1_best": best[1] if best else None,
-        "threshold_best": direction * best[0] if best and np.isfinite(best[0]) else None,
+        "threshold_best": SCORE_DIRECTIONS[column] * best[0] if best and np.isfinite(best[0]) else None,
         "auroc": sweep.auroc,
         "average_precision": sweep.average_precision,
     }

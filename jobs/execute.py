@@ -5,6 +5,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures import Future as Rescued
@@ -20,17 +21,13 @@ from dask.utils import key_split
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from jobs import events
+from jobs import capacity, events
 from jobs.backlog import Backlog
+from jobs.capacity import Capacity
+from jobs.errors import ClusterLostError, StoppedError, StorageDownError
 from jobs.events import Listener, WorkerLost
 from jobs.plan import Bundle
 from jobs.shard import Failure, PartReport, ShardError
-
-TASKS_PER_THREAD = 3
-"""Tasks in flight for each thread of the cluster: one that runs, and two that hide the way there."""
-
-WORKERLESS_SECONDS = 300.0
-"""How long a cluster may be without any worker."""
 
 _SLICE = 16
 """Tasks submitted at once: a graph stays small, and the first workers start before the last task is known."""
@@ -38,24 +35,9 @@ _SLICE = 16
 _ALL = "all"
 """Topic of what happens to a scheduler's workers and clients."""
 
-_RECOUNT_SECONDS = 5.0
-"""How long a count of the cluster's threads is believed: workers come and go."""
-
 Task = Callable[[Bundle], tuple[PartReport, ...]]
 Graph = dict[str, tuple[Task, Bundle]]
 Outcomes = Generator[PartReport | Failure]
-
-
-class StoppedError(Exception):
-    """Nothing more can be scored now, whatever it is."""
-
-
-class ClusterLostError(StoppedError):
-    """The scheduler or every worker is gone, and with it every task that had not finished."""
-
-
-class StorageDownError(StoppedError):
-    """Storage fails for one shard after the other."""
 
 
 def graph(bundles: Iterable[Bundle], task: Task, run_id: str) -> Graph:
@@ -104,14 +86,15 @@ def run(
     client
         Of a cluster; None runs the same graphs serially, in order, in this process.
     emit
-        Told of shards that are tried again, and from another thread of workers that are lost.
+        Told of each shard that is tried again, whether storage failed for it, a task that held others too,
+        or its worker was lost; and from another thread of workers that are lost.
     rescue
         Run in a thread of this process, for each shard of a task that lost its workers time and again.
 
     Raises
     ------
     ClusterLostError
-        Where the scheduler is gone, or there was no worker for `WORKERLESS_SECONDS`.
+        Where the scheduler is gone, or there was no worker for `capacity.WORKERLESS_SECONDS`.
     StorageDownError
         Where storage fails for one shard after the other.
     """
@@ -119,25 +102,7 @@ def run(
     if client is None:
         yield from _serial(backlog, task, run_id)
         return
-    with _watching(client, emit):
-        yield from _Window(backlog, task, run_id, client, rescue).run()
-
-
-@contextmanager
-def _watching(client: Client, emit: Listener) -> Iterator[None]:
-    """Tell of workers that are lost while the block runs; the scheduler knows which were asked to go."""
-
-    def hear(event: tuple[float, Any]) -> None:
-        match event:
-            case (_, {"action": "remove-worker", "worker": worker, "expected": False}):
-                emit(WorkerLost(worker))
-
-    client.subscribe_topic(_ALL, hear)
-    try:
-        yield
-    finally:
-        if client.status == "running":
-            client.unsubscribe_topic(_ALL)
+    yield from _Window(backlog, task, run_id, client, rescue, emit).run()
 
 
 def _failed(backlog: Backlog, bundle: Bundle, error: BaseException) -> Iterator[Failure]:
@@ -169,7 +134,13 @@ class _Window:
     """Tasks in flight on a cluster: as many as keep it busy, however many there are to come."""
 
     def __init__(
-        self, backlog: Backlog, task: Task, run_id: str, client: Client, rescue: Task | None
+        self,
+        backlog: Backlog,
+        task: Task,
+        run_id: str,
+        client: Client,
+        rescue: Task | None,
+        emit: Listener,
     ) -> None:
         self._backlog = backlog
         self._task = task
@@ -177,30 +148,52 @@ class _Window:
         self._slices = count()
         self._client = client
         self._rescue = rescue
+        self._emit = emit
         self._rescuer = ThreadPoolExecutor(1, "rescue")
-        self._capacity = _Capacity(client)
+        self._capacity = Capacity(lambda: sum(client.nthreads().values()), time.monotonic())
         self._flying: dict[Future[tuple[PartReport, ...]] | Rescued[tuple[PartReport, ...]], Bundle] = {}
         self._finished: SimpleQueue[Any] = SimpleQueue()
+        """Tasks that have ended, and the keys of those that have lost their worker, as lists."""
+        self._deaths: Counter[Any] = Counter()
 
     def run(self) -> Outcomes:
+        self._client.subscribe_topic(_ALL, self._hear)
         try:
             while True:
                 with self._lost():
                     wait = self._submit()
                 if not self._flying and wait is None:
                     return
-                finished = self._wait(_RECOUNT_SECONDS if wait is None else wait)
+                finished = self._wait(capacity.RECOUNT_SECONDS if wait is None else wait)
                 told = self._fetch(finished)
                 for future in finished:
+                    if isinstance(future, list):
+                        self._tell(future)
+                        continue
                     yield from self._settle(future, self._flying.pop(future), told.get(future))
         finally:
             self._rescuer.shutdown(wait=False, cancel_futures=True)
             if self._client.status == "running":
+                self._client.unsubscribe_topic(_ALL)
                 self._client.cancel([each for each in self._flying if isinstance(each, Future)], force=True)
+
+    def _hear(self, event: tuple[float, Any]) -> None:
+        """Hear of a worker that is lost; the scheduler knows which were asked to go."""
+        _, told = event
+        if told.get("action") == "remove-worker" and not told["expected"]:
+            self._emit(WorkerLost(told["worker"]))
+            self._finished.put([*told["processing-tasks"], *told["lost-computed-tasks"]])
+
+    def _tell(self, keys: list[str]) -> None:
+        """Tell of tasks whose worker was lost: the scheduler gives them to others."""
+        flying = {future.key: bundle for future, bundle in self._flying.items() if isinstance(future, Future)}
+        for key in flying.keys() & keys:
+            self._deaths[key] += 1
+            self._backlog.retried(flying[key], "its worker was lost")
 
     def _submit(self) -> float | None:
         """Fill the window, and tell in how many seconds at most to look again; None where nothing waits."""
-        backlog, most = self._backlog, self._capacity.tasks()
+        backlog, most = self._backlog, self._capacity.tasks(time.monotonic())
         while True:
             now = time.monotonic()
             room = backlog.breaker.room(len(self._flying), most, now)
@@ -210,8 +203,8 @@ class _Window:
             if not taken:
                 wait = backlog.wait(now)
                 if wait is None or (self._flying and not room):
-                    return None if wait is None else _RECOUNT_SECONDS  # for what flies to finish
-                return min(max(wait, 0.01), _RECOUNT_SECONDS)
+                    return None if wait is None else capacity.RECOUNT_SECONDS  # for what flies to finish
+                return min(max(wait, 0.01), capacity.RECOUNT_SECONDS)
             # Dask remembers a hundred thousand keys; each of these is met once.
             key_split.cache_clear()
             # What is tried again must have a key of its own, or the scheduler answers with the old error.
@@ -247,6 +240,7 @@ class _Window:
     def _settle(
         self, future: Any, bundle: Bundle, reports: tuple[PartReport, ...] | None
     ) -> Iterator[PartReport | Failure]:
+        deaths = self._deaths.pop(getattr(future, "key", ""), 0)
         if future.cancelled() or self._client.status != "running":
             raise ClusterLostError("the scheduler is gone")
         try:
@@ -257,11 +251,15 @@ class _Window:
         if reports is None or (isinstance(future, Future) and future.status == "lost"):
             # Its worker died with the report: the part is there, and will be reported anew.
             self._backlog.put(bundle, time.monotonic())
+            if not deaths:  # or it was told when the worker went
+                self._backlog.retried(bundle, "its report was lost with its worker")
             return
         if error is None:
             self._backlog.succeeded(bundle)
             yield from reports
         elif isinstance(error, KilledWorker) and self._rescue is not None:
+            if deaths <= error.allowed_failures:  # the last of them is not heard of yet
+                self._backlog.retried(bundle, "its worker was lost")
             for shard in bundle.shards:
                 one = Bundle((shard,))
                 self._watch(self._rescuer.submit(self._rescue, one), one)
@@ -278,25 +276,3 @@ class _Window:
             if isinstance(error, StoppedError) or (self._client.status == "running" and not gone):
                 raise
             raise ClusterLostError("the scheduler is gone") from error
-
-
-class _Capacity:
-    """How many tasks may be in flight, by the cluster's threads of the last few seconds."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._counted = float("-inf")
-        self._peopled = time.monotonic()
-        self._tasks = 1
-
-    def tasks(self) -> int:
-        now = time.monotonic()
-        if now - self._counted > _RECOUNT_SECONDS:
-            threads = sum(self._client.nthreads().values())
-            self._tasks = max(1, TASKS_PER_THREAD * threads)
-            self._counted = now
-            if threads:
-                self._peopled = now
-            elif now - self._peopled > WORKERLESS_SECONDS:
-                raise ClusterLostError(f"no worker for {WORKERLESS_SECONDS:.0f} s")
-        return self._tasks

@@ -1,8 +1,12 @@
-"""Whether a worker is fit to score: what it would import, and what it finds."""
+"""Whether the workers of a cluster are fit to score: what each would import, what it finds, what it holds."""
 
-from collections.abc import Callable, Mapping
+import platform
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from jobs import memory
+from jobs.errors import Refusal
 
 PACKAGES = ("dice-inspect", "dask", "distributed", "numpy", "numba", "pillow", "pyarrow", "simplejpeg")
 """What decides the rows, or must agree for messages to be understood."""
@@ -57,9 +61,82 @@ def misfit(found: Mapping[str, Any], expected: Mapping[str, str | None]) -> str 
             f"would import another package called jobs from {jobs and Path(jobs).parent}, not {beside}: "
             "start it with PYTHONSAFEPATH=1 in an environment with dice-inspect"
         )
-    for package, version in expected.items():
-        if found["versions"][package] != version:
-            return f"has {package} {found['versions'][package]}, this is {version}: give both the same"
+    differ = [package for package, version in expected.items() if found["versions"][package] != version]
+    if differ:
+        there, here = (
+            ", ".join(f"{package} {versions[package] or 'not at all'}" for package in differ)
+            for versions in (found["versions"], expected)
+        )
+        return f"has {there}; this has {here}: give both the same"
     if found["unseen"]:
         return f"does not find {found['unseen'][0]}: name a folder that every worker shares"
     return None
+
+
+_SCHEDULER = "the scheduler"
+
+Needs = Callable[[int], int]
+"""Bytes that a worker needs, by the number of its threads."""
+
+
+def check_workers(client: Any, sees: Sequence[str] = ()) -> None:
+    """Refuse a cluster that has a worker unfit to score, or a scheduler unfit to pass tasks on.
+
+    The scheduler has to read the tasks, and so needs the packages as well.
+
+    Parameters
+    ----------
+    client
+        Dask's, of the cluster.
+    sees
+        Paths that every worker must find.
+
+    Raises
+    ------
+    Refusal
+        Naming the process, what is wrong with it and the way out.
+    """
+    own = platform.python_version()
+    for process, python in _ask(client, platform.python_version).items():
+        # Asked for first and alone: a function sent from another minor version may crash what runs it.
+        if python.split(".")[:2] != own.split(".")[:2]:
+            raise Refusal(f"{process} runs Python {python}, this is {own}: give both the same")
+    probe = make_probe(PACKAGES, tuple(sees))
+    expected = probe()["versions"]
+    for process, found in _ask(client, probe).items():
+        if process == _SCHEDULER:
+            found["unseen"] = []  # it passes on what it never opens
+        problem = misfit(found, expected)
+        if problem is not None:
+            raise Refusal(f"{process} {problem}")
+
+
+def _ask(client: Any, question: Callable[[], Any]) -> dict[str, Any]:
+    """Ask the scheduler and every worker, by their names in messages."""
+    answers = sorted(client.run(question).items())
+    return {_SCHEDULER: client.run_on_scheduler(question)} | {
+        f"worker {name}": told for name, told in answers
+    }
+
+
+def check_memory(client: Any, needs: Needs) -> None:
+    """Refuse a cluster that has a worker with less memory than its tasks need.
+
+    Raises
+    ------
+    Refusal
+        Naming the worker, both figures and the way out.
+    """
+    for address, (threads, limit) in sorted(limits(client).items()):
+        need = needs(threads)
+        if limit and limit < need:
+            raise Refusal(
+                f"worker {address} may hold {memory.told(limit)}, with {threads} threads it needs "
+                f"{memory.told(need)}: start it with a larger --memory-limit or fewer --nthreads"
+            )
+
+
+def limits(client: Any) -> dict[str, tuple[int, int]]:
+    """Tell the threads of every worker and the bytes it may hold; 0 where nothing limits it."""
+    told = client.scheduler_info(n_workers=-1)["workers"]
+    return {address: (about["nthreads"], about["memory_limit"] or 0) for address, about in told.items()}

@@ -20,11 +20,17 @@ from jobs import parquet
 from jobs.corrections import NONE, Corrections
 
 Numbers = npt.NDArray[np.int64]
+Small = npt.NDArray[np.int32]
+
+DUPLICATES_HELD = 8_000_000
+"""Images whose contents are compared at once; the rows are read once for as many."""
+
+_SCORED = ds.field("status") == Status.OK.value
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """The rows that have scores and a label: arrays of (N,).
+    """The rows that have scores and a label: arrays of (N,), 55 bytes a row.
 
     Attributes
     ----------
@@ -53,10 +59,10 @@ class Labelled:
     bad: npt.NDArray[np.bool_]
     unknown: npt.NDArray[np.bool_]
     seen: npt.NDArray[np.bool_]
-    label: Numbers
-    face: Numbers
+    label: Small
+    face: Small
     run: Numbers
-    lot: Numbers
+    lot: Small
     content: Contents
     scores: dict[str, npt.NDArray[np.float32]]
     lots: tuple[str, ...] = ()
@@ -66,18 +72,15 @@ class Labelled:
         """Number of the independent part, (N,): runs that share a photograph are one."""
         return join_shared(self.run, self.content)
 
-    @cached_property
-    def sweeps(self) -> dict[str, Sweep]:
-        """Every column's sweep; unknown parts rank above all."""
-        return {
-            column: Sweep.of(np.where(self.unknown, np.float32(np.inf), scores), self.bad)
-            for column, scores in self.scores.items()
-        }
+    def sweep(self, column: str) -> Sweep:
+        """Sweep a score column; unknown parts rank above all."""
+        return Sweep.of(np.where(self.unknown, np.float32(np.inf), self.scores[column]), self.bad)
 
 
 _DTYPES = {
     **dict.fromkeys(("bad", "unknown", "seen"), np.bool_),
-    **dict.fromkeys(("label", "face", "run", "lot"), np.int64),
+    **dict.fromkeys(("label", "face", "lot"), np.int32),
+    "run": np.int64,
     "content": np.uint64,
 }
 
@@ -103,10 +106,10 @@ def read_labelled(rows: ds.Dataset, bank: Bank, corrected: Corrections = NONE) -
                 "bad": label >= len(faces),
                 "unknown": _flags(pc.equal(batch["verdict"], Verdict.UNKNOWN_PART.value)),
                 "seen": np.array([content in bank.taught for content in hashes.to_pylist()], bool),
-                "label": label,
-                "face": _positions(batch["face"], faces),
+                "label": label.astype(np.int32),
+                "face": _positions(batch["face"], faces).astype(np.int32),
                 "run": run + batch["index"].to_numpy() // RUN_LENGTH,
-                "lot": _number(batch["lot"], lots),
+                "lot": _number(batch["lot"], lots).astype(np.int32),
                 "content": _contents(hashes),
                 **{
                     column: direction * batch[column].to_numpy(zero_copy_only=False)
@@ -125,21 +128,37 @@ def read_labelled(rows: ds.Dataset, bank: Bank, corrected: Corrections = NONE) -
     )
 
 
-def count_duplicates(rows: ds.Dataset) -> Duplicates:
-    """Count the exact duplicates among all images that have scores, labelled or not."""
-    archives: dict[str, int] = {}
-    sources, contents = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
-    for batch in _batches(rows, ["archive", "content_hash"]):
-        sources.append(_number(batch["archive"], archives))
-        contents.append(_contents(batch["content_hash"]))
-    return Duplicates.of(np.concatenate(sources), np.concatenate(contents))
+def count_duplicates(rows: ds.Dataset, images: int) -> Duplicates:
+    """Count the exact duplicates among all images that have scores, labelled or not.
+
+    Copies have one content, so a share of the contents is counted after the other, and no more than
+    `DUPLICATES_HELD` images or so are held at once.
+
+    Parameters
+    ----------
+    rows
+        The rows.
+    images
+        How many images there are at most.
+    """
+    shares = 1 + images // DUPLICATES_HELD
+    found = Duplicates(0, 0)
+    for share in range(shares):
+        archives: dict[str, int] = {}
+        sources, contents = [np.empty(0, np.int32)], [np.empty(0, np.uint64)]
+        for batch in _batches(rows, ["archive", "content_hash"]):
+            content = _contents(batch["content_hash"])
+            own = content % shares == share
+            sources.append(_number(batch["archive"], archives)[own].astype(np.int32))
+            contents.append(content[own])
+        found += Duplicates.of(np.concatenate(sources), np.concatenate(contents))
+    return found
 
 
 def _batches(
     rows: ds.Dataset, columns: list[str], also: pc.Expression | None = None
 ) -> Iterator[pa.RecordBatch]:
-    wanted = ds.field("status") == Status.OK.value
-    for batch in parquet.scan(rows, columns, wanted if also is None else wanted & also):
+    for batch in parquet.scan(rows, columns, _SCORED if also is None else _SCORED & also):
         if batch.num_rows:
             yield batch
 

@@ -9,10 +9,11 @@ import pyarrow.dataset as ds
 
 from jobs import folder, parquet, storage
 from jobs.errors import Refusal
-from jobs.evaluate import open_rows
-from jobs.labels import LabelFile, Labels
+from jobs.evaluate import open_rows, read_model
+from jobs.labels import LabelFile, Labels, held
 from jobs.lookup import Lookup
 from jobs.plan import ArchiveRecord
+from jobs.roots import Roots
 from jobs.rows import ScorerLike
 
 UNMATCHED_TOLD = 10
@@ -28,9 +29,9 @@ class Labelling:
     Attributes
     ----------
     table
-        Where the user has it; None where labels are those of folders.
+        Where the user has it; None where that is not known.
     labels
-        What it says.
+        What it says; None where labels are those of folders.
     unknown
         Labels in it that the model does not know, and how many lines have each.
     """
@@ -52,14 +53,32 @@ class Labelling:
             return cls()
         labels = Labels.read(table)
         known = [*scorer.faces, *scorer.anomaly_labels]
-        lines = Counter(labels.names[label] for label in labels.label.tolist())
-        unknown = {name: lines[name] for name in sorted(lines) if name not in known}
-        if len(unknown) == len(lines):
+        unknown = _unknown(labels, known)
+        if len(unknown) == len(labels.names):
             raise Refusal(
                 f"--labels {table}: the model knows none of its labels, {_listed(list(unknown))}: it knows "
                 f"{_listed(known)}"
             )
         return cls(table, labels, unknown)
+
+    @classmethod
+    def kept(cls, out: str, decides: Mapping[str, Any]) -> Self:
+        """Take up the table of a job from its folder, which has what it says.
+
+        Raises
+        ------
+        Refusal
+            Where it is not what the job was labelled by.
+        """
+        if decides.get("labels") is None:
+            return cls()
+        try:
+            labels = held(LabelFile(storage.join(out, folder.LABELS), decides["labels"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Refusal(f"{out}: its labels cannot be read ({error}): score it again, or a part") from error
+        bank = read_model(out)
+        known = [*(face.name for face in bank.faces), *bank.anomaly_labels]
+        return cls(labels=labels, unknown=_unknown(labels, known))
 
     @property
     def hash(self) -> str | None:
@@ -79,16 +98,19 @@ class Labelling:
         self.labels.write(url)
         return LabelFile(url, self.labels.hash)
 
-    def told(self, out: str, records: Sequence[ArchiveRecord]) -> dict[str, Any] | None:
+    def told(self, out: str) -> dict[str, Any] | None:
         """Tell of the table as the summary does: which lines found no image among all rows of the job."""
-        if self.table is None or self.labels is None:
+        if self.labels is None:
             return None
-        paths = {storage.printable(record.archive): record.path for record in records}
+        roots = Roots((folder.read_job(out) or {}).get("roots", {}))
+        ways: dict[str, tuple[str, ...]] = {}
         lookup = Lookup(self.table, self.labels)
         columns = ("archive", "member", "content_hash")
         for batch in parquet.scan(open_rows(out), columns, ds.scalar(True)):
             for archive, member, content in zip(*(batch[name].to_pylist() for name in columns), strict=True):
-                lookup.name((archive, paths.get(archive, archive)), member, content)
+                if archive not in ways:
+                    ways[archive] = tuple(roots.paths(archive))
+                lookup.name(ways[archive], member, content)
         return {
             "lines": lookup.matched + lookup.unmatched,
             "matched": lookup.matched,
@@ -96,6 +118,15 @@ class Labelling:
             "first_unmatched": lookup.first_unmatched(UNMATCHED_TOLD),
             "unknown": self.unknown,
         }
+
+
+UNLABELLED = Labelling()
+"""No table: labels are those of folders."""
+
+
+def _unknown(labels: Labels, known: Sequence[str]) -> dict[str, int]:
+    lines = Counter(labels.names[label] for label in labels.label.tolist())
+    return {name: lines[name] for name in sorted(lines) if name not in known}
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ class Lookup:
         Images so far that it has no line for.
     """
 
-    def __init__(self, url: str, labels: Labels) -> None:
+    def __init__(self, url: str | None, labels: Labels) -> None:
         self._url = url
         self._met = np.zeros(len(labels.label), bool)
         self._places: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -53,5 +53,8 @@ class Lookup:
         return len(self._met) - self.matched
 
     def first_unmatched(self, most: int) -> list[str]:
-        """Name the first of these, by line and image."""
-        return first_lines(self._url, self.labels.number[~self._met], most)
+        """Name the first of these, by line and image; by line alone where the table is not at hand."""
+        numbers = self.labels.number[~self._met]
+        if self._url is None:
+            return [f"line {number}" for number in sorted(numbers.tolist())[:most]]
+        return first_lines(self._url, numbers, most)

@@ -2,30 +2,32 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dice_core.tally import Tally
-from jobs import eventlog, events, folder, lotlist, parts, plan, storage, summary
-from jobs.config import SERIAL, ScoreSettings, check_spec
-from jobs.coverage import cover
-from jobs.errors import ExitCode, Refusal, UnfinishedError
+from jobs import eventlog, events, folder, parts, plan, planlist, storage, summary
+from jobs.closing import Evaluate, close, hold
+from jobs.config import ScoreSettings
+from jobs.deadline import Deadline, DeadlineError
+from jobs.errors import ExitCode, Refusal, StoppedError, UnfinishedError
 from jobs.events import Done, Failed, Listener, Scored, Started, Stream
-from jobs.execute import StoppedError
 from jobs.labelling import Labelling
 from jobs.lotrule import LotRule
 from jobs.maps import make_folder
 from jobs.parquet import digest
 from jobs.plan import ArchiveRecord, Shard
+from jobs.resume import decide
 from jobs.rows import ScorerLike
+from jobs.settle import parse_duration
 from jobs.shard import Failure, LoadScorer, PartReport, ShardSettings, load_scorer
+from jobs.share import Share
 from jobs.snapshot import Snapshots
 from jobs.sources import Surveyed, streamed, survey
+from jobs.spec import Kind, parse
 from jobs.summary import Outcome, RejectLimit, Total
 from jobs.workers import open_workers
-
-Evaluate = Callable[[str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,18 @@ class _Job:
     names: frozenset[str]
     """Of the files in the job folder as it starts."""
     labelling: Labelling
+    unsettled: list[str]
+    """Sources that are left alone, as they are printed."""
+    others: frozenset[str]
+    """Names of the parts that are for other shares of the job to write."""
+    deadline: Deadline
 
     @property
     def out(self) -> str:
         return self.shard.out
 
     def pending(self) -> Iterator[Shard]:
-        return plan.shards(self.records, self.names)
+        return plan.shards(self.records, self.names | self.others if self.others else self.names)
 
 
 def score(
@@ -95,6 +102,7 @@ def score(
     UnfinishedError
         Where storage is down, so that not even the summary can be written.
     """
+    deadline = Deadline(parse_duration(settings.deadline) if settings.deadline else None)
     try:
         model = _read_model(settings.model)
         labelling = Labelling.read(settings.labels, _check_model(settings.model, model, load))
@@ -110,9 +118,9 @@ def score(
         surveyed = survey(settings, decides, time.time(), listener)
         labelling.check(surveyed.records)
         apart = (settings.out, settings.model, *(record.path for record in surveyed.records))
-        with eventlog.opened(settings.log_json, apart) as log, _hold(settings.out):
+        with eventlog.opened(settings.log_json, apart) as log, hold(settings.out, shared=bool(settings.part)):
             stream = Stream(listener, log)
-            job = _open_job(settings, decides, surveyed, model, load, labelling)
+            job = _open_job(settings, decides, surveyed, model, load, labelling, deadline)
             result = _score(job, evaluate, stream)
             stream(Done(result.exit_code, complete=bool(result.summary.get("complete"))))
     except KeyboardInterrupt:
@@ -122,31 +130,17 @@ def score(
 
 def _score(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
     try:
-        return _score_alone(job, evaluate, stream)
+        return _score_share(job, stream) if job.settings.part else _score_alone(job, evaluate, stream)
     except KeyboardInterrupt:
         return ScoreResult(ExitCode.INTERRUPTED, {})
+    except DeadlineError:
+        return ScoreResult(ExitCode.DEADLINE, {})
     except OSError as error:
         text = f"{error.filename or job.out}: {error.strerror or error}"
         raise UnfinishedError(f"{text}: what is committed stays, and the same command goes on") from error
     finally:
-        folder.sweep(job.out)
-
-
-@contextmanager
-def _hold(out: str) -> Iterator[None]:
-    """Keep other starts away from the folder: each would list its own parts alone."""
-    if storage.exists(out) and not storage.is_folder(out):
-        raise Refusal(f"{out}: is a file: name a folder to write to with --out")
-    try:
-        storage.make_folder(out)
-        holding = ExitStack()
-        holding.enter_context(storage.held(out))
-    except BlockingIOError as error:
-        raise Refusal(f"{out}: another score is at work in it: wait, or name another folder") from error
-    except OSError as error:
-        raise Refusal(f"{out}: {error.strerror or error}: name a folder to write to with --out") from error
-    with holding:
-        yield
+        if not job.settings.part:  # what is unfinished may be another's that is at it
+            folder.sweep(job.out)
 
 
 def _score_alone(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
@@ -154,29 +148,33 @@ def _score_alone(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
     if _nothing_to_do(job):
         storage.remove(storage.join(job.out, folder.PROGRESS))
         tally = Total.of(report.tally for report in parts.listed(job.out)).tally
-        return ScoreResult(_exit_code(settings, tally, failed=0), folder.read_summary(job.out))
+        told = folder.read_summary(job.out)
+        if told.get("unsettled") != job.unsettled:
+            told["unsettled"] = job.unsettled
+            folder.write_json(storage.join(job.out, folder.SUMMARY), told)
+        return ScoreResult(_exit_code(settings, tally, failed=0), told)
     for name in (folder.SUMMARY, folder.LOTS):
         storage.remove(storage.join(job.out, name))
     result = _run(job, stream)
     code = _exit_code(settings, result.total.tally, result.failed)
-    evaluation = dict(evaluate(job.out)) if result.total.tally.rows else {}
-    # The evaluation was asked before there was a summary to say that the job has ended.
-    covered = replace(cover(job.out), ended=result.failed == 0)
-    state = {"complete": covered.complete, "missing": covered.told()}
-    told = {
-        **result.told(),
-        **state,
-        **lotlist.write(job.out).alarms,
-        "hashes": folder.hashes(job.out),
-        "fingerprint": job.shard.fingerprint,
-        "model_hash": job.shard.model_hash,
-        "settings": settings.told(),
-        "labels": job.labelling.told(job.out, job.records),
-        "evaluation": evaluation and {**evaluation, **state},
-    }
-    folder.write_json(storage.join(job.out, folder.SUMMARY), told)
-    storage.remove(storage.join(job.out, folder.PROGRESS))
+    decided = {"fingerprint": job.shard.fingerprint, "model_hash": job.shard.model_hash}
+    told = close(job.out, result, evaluate, decided, settings.told(), job.labelling, job.unsettled)
     return ScoreResult(code, told, result.rows)
+
+
+def _score_share(job: _Job, stream: Stream) -> ScoreResult:
+    """Score one share, and leave lists and summary to `merge`."""
+    outcome = Outcome()
+    if next(job.pending(), None) is not None:
+        for name in (folder.SUMMARY, folder.LOTS):
+            storage.remove(storage.join(job.out, name))
+        emit = Stream(outcome, stream)
+        emit(events.of_plan(plan.shards(job.records, job.others), job.names))
+        for event in streamed(job.records, job.names | job.others):
+            emit(event)
+        _score_pending(job, emit, lambda report: outcome.total.add(report.tally))
+    code = ExitCode.SHARDS_FAILED if outcome.failed else ExitCode.DONE
+    return ScoreResult(code, {**outcome.told(), "part": job.settings.part}, outcome.rows)
 
 
 def _read_model(url: str) -> bytes:
@@ -202,11 +200,12 @@ def _open_job(
     model: bytes,
     load: LoadScorer,
     labelling: Labelling,
+    deadline: Deadline,
 ) -> _Job:
     """Decide what this start does with its folder, and do it."""
     out = storage.absolute(settings.out)
     try:
-        start = folder.decide(
+        start = decide(
             out,
             folder.list_live(out),
             folder.read_job(out),
@@ -215,8 +214,12 @@ def _open_job(
             overwrite=settings.overwrite,
             replace_changed=settings.replace_changed,
         )
-        folder.begin(out, start, decides, settings.sources, model, surveyed.records, surveyed.roots)
+        share = Share.parse(settings.part) if settings.part else None
+        of = share.of if share else None
+        sources, records, roots = settings.sources, surveyed.records, surveyed.roots
+        folder.begin(out, start, decides, sources, model, records, roots, of)
         names = frozenset(storage.list_names(out))
+        others = share.others(planlist.read(out)) if share else frozenset()
     except OSError as error:
         raise Refusal(f"{out}: {error.strerror or error}: name a folder to write to with --out") from error
     shard = ShardSettings(
@@ -232,10 +235,11 @@ def _open_job(
         labels=labelling.write(out),
         lots=LotRule.parse(settings.lot),
         # Serially there is no worker to end but this very process.
-        task_timeout=None if check_spec(settings.cluster) == SERIAL else settings.task_timeout,
+        task_timeout=None if parse(settings.cluster).kind is Kind.SERIAL else settings.task_timeout,
         load_scorer=load,
     )
-    return _Job(settings, shard, surveyed.records, names, labelling)
+    unsettled = [*map(storage.printable, surveyed.unsettled)]
+    return _Job(settings, shard, surveyed.records, names, labelling, unsettled, others, deadline)
 
 
 def _nothing_to_do(job: _Job) -> bool:
@@ -274,9 +278,12 @@ def _run(job: _Job, stream: Stream) -> Outcome:
 
 
 def _score_pending(job: _Job, emit: Stream, commit: Callable[[PartReport], None]) -> None:
-    bundles = plan.bundles(job.pending(), job.settings.task_images)
+    bundles = job.deadline.until(plan.bundles(job.pending(), job.settings.task_images))
     sees = (storage.join(job.out, folder.JOB), job.records[0].path)
-    with open_workers(job.settings.cluster, job.settings.workers, job.shard, sees) as workers:
+    settings = job.settings
+    with open_workers(
+        settings.cluster, settings.workers, job.shard, sees, insecure=settings.insecure
+    ) as workers:
         emit(Started(workers.compile_seconds))
         began = time.monotonic()
         try:
@@ -293,6 +300,7 @@ def _score_pending(job: _Job, emit: Stream, commit: Callable[[PartReport], None]
             emit(Failed(None, None, None, text))
         finally:
             emit(Scored(time.monotonic() - began))
+    job.deadline.check()
 
 
 def _exit_code(settings: ScoreSettings, tally: Tally, failed: int) -> ExitCode:

@@ -9,8 +9,8 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 
-def parse_duration(text: str) -> float:
-    """Read a duration such as 90s, 10m or 1h, in seconds.
+def parse_duration(text: str, option: str = "--settle") -> float:
+    """Read a duration such as 90s, 10m or 1h, in seconds; the option is for the message.
 
     Raises
     ------
@@ -19,7 +19,7 @@ def parse_duration(text: str) -> float:
     """
     found = _DURATION.fullmatch(text)
     if found is None:
-        raise Refusal(f"--settle {text}: give a duration such as 90s, 10m or 1h")
+        raise Refusal(f"{option} {text}: give a duration such as 90s, 10m or 1h")
     return float(found[1]) * _SECONDS[found[2]]
 
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from jobs import kernels, memory, poison, storage
 from jobs.cluster import least_memory, open_cluster
-from jobs.config import LOCAL, SERIAL, check_spec
 from jobs.execute import Outcomes, Task, prepare, run
 from jobs.quarantine import Quarantine
 from jobs.shard import ShardSettings
+from jobs.spec import parse
 
 
 class Workers(NamedTuple):
@@ -24,7 +24,12 @@ class Workers(NamedTuple):
 
 @contextmanager
 def open_workers(
-    cluster: str | None, number: int | None, settings: ShardSettings, sees: Sequence[str]
+    cluster: str | None,
+    number: int | None,
+    settings: ShardSettings,
+    sees: Sequence[str],
+    *,
+    insecure: bool = False,
 ) -> Iterator[Workers]:
     """Open the workers of a job, ready to score.
 
@@ -36,6 +41,8 @@ def open_workers(
         What every shard is scored with.
     sees
         Paths that every worker must find.
+    insecure
+        As `open_cluster` takes it.
 
     Raises
     ------
@@ -44,9 +51,10 @@ def open_workers(
     """
     make_ready = partial(kernels.make_ready, settings)
     # Local workers find what is compiled here, once, before they start.
-    compiled = make_ready() if check_spec(cluster) in (LOCAL, SERIAL) else 0.0
+    compiled = make_ready() if parse(cluster).is_here else 0.0
     task = kernels.Ready(settings)
-    with open_cluster(cluster, number, sees=sees, needs=_needs(settings, sees)) as client:
+    needs = _needs(settings, sees)
+    with open_cluster(cluster, number, sees=sees, needs=needs, insecure=insecure) as client:
         if client is None:
             yield Workers(partial(run, task=task, client=None), compiled)
             return

@@ -69,7 +69,7 @@ def test_the_core_knows_no_job_no_path_no_clock_and_no_log(name):
 
 
 def test_only_the_engine_imports_dask():
-    assert importers("dask", "distributed") == {"jobs/cluster.py", "jobs/execute.py"}
+    assert importers("dask", "distributed") == {"jobs/cluster.py", "jobs/execute.py", "jobs/managed.py"}
 
 
 def test_only_the_storage_imports_fsspec():

@@ -16,15 +16,16 @@ import psutil
 
 from dice_core.die import FACES
 from jobs import folder, kernels, parts, plan
-from jobs.cluster import WORKER_ENVIRONMENT
+from jobs.closing import Evaluate
 from jobs.config import ScoreSettings
 from jobs.errors import ExitCode
 from jobs.events import Event, Listener, Scored, Started, ignore
 from jobs.fit import FitSettings, fit
+from jobs.managers import WORKER_ENVIRONMENT
 from jobs.parquet import digest
 from jobs.reader import Limits
 from jobs.rows import ScorerLike
-from jobs.score import Evaluate, score
+from jobs.score import score
 from jobs.shard import ShardSettings, load_scorer, score_bundle
 from jobs.summary import Total
 from jobs.teaching import Sources

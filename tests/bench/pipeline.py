@@ -23,7 +23,7 @@ from dice_core.learn import Learning
 from dice_core.policy import Policy
 from dice_core.register import Registration
 from dice_core.sample import Sampler
-from dice_core.score import CHUNK, Scorer
+from dice_core.score import CHUNK, FEW, Scorer
 from dice_core.teach import set_thresholds, teach
 from jobs import plan
 from jobs.fit import LARGEST_SIZE
@@ -77,8 +77,9 @@ def run(*, tiny: bool) -> Report:
         }
     about = (
         f"Grey JPEGs of synthetic dice, {len(FACES)} templates, translations of 4 px in 128, one thread, "
-        f"{BATCH} images of 128 px decoded and {CHUNK} of a face judged at once; images over {LARGEST_SIZE} "
-        f"px are reduced to it; classic scores asserted equal to {TOLERANCE:g} before."
+        f"{BATCH} images of 128 px decoded, {CHUNK} of a face rebuilt, {FEW} judged at once; "
+        f"images over {LARGEST_SIZE} px are reduced to it; classic scores asserted equal to {TOLERANCE:g} "
+        "before."
     )
     return Report("pipeline", about, {"routes": routes, "stages of the default route": stages}, ratios)
 

@@ -5,9 +5,10 @@ import hashlib
 import numpy as np
 import pytest
 
-from dice_core.bank import Bank, Face
+from dice_core.bank import Bank
 from dice_core.crossfit import choose_thresholds, cross_fit, ncc_floor
 from dice_core.exposure import Exposure
+from dice_core.face import Face
 from dice_core.learn import Learning, learn
 from dice_core.policy import Policy
 from dice_core.rows import SCORE_DIRECTIONS

@@ -26,6 +26,14 @@ def test_duplicates_are_counted_as_plain_counting_does(rows):
 
 
 @given(images)
+def test_images_may_be_counted_by_shares_of_the_photographs(rows):
+    sources, contents = apart(rows)
+    share = (contents >> np.uint64(40)) % 3
+    parts = [Duplicates.of(sources[share == number], contents[share == number]) for number in range(3)]
+    assert sum(parts, Duplicates(0, 0)) == Duplicates.of(sources, contents)
+
+
+@given(images)
 def test_groups_are_one_where_a_chain_of_shared_photographs_links_them(rows):
     joined = join_shared(*apart(rows)).tolist()
     linked = [set(pair) for pair in {(group, f"photograph {content}") for group, content in rows}]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dice_core import register
 from dice_core.affine import inverse, warp
-from dice_core.register import Registration, reduce
+from dice_core.register import Registration
 
 SIDE = 64
 
@@ -145,11 +145,3 @@ def test_an_image_is_found_alone_as_among_others(rng):
     for at in range(len(images)):
         np.testing.assert_allclose(registration.transforms(images[at : at + 1])[0], whole[at], atol=1e-4)
     assert registration.transforms(images[:0]).shape == (0, 2, 3)
-
-
-def test_reducing_takes_means_of_squares(rng):
-    images = rng.uniform(0, 255, (2, 7, 9)).astype(np.float32)
-    reduced = reduce(images, 3)
-    assert reduced.shape == (2, 2, 3)
-    np.testing.assert_allclose(reduced[1, 1, 2], images[1, 3:6, 6:9].mean(), rtol=1e-5)
-    np.testing.assert_array_equal(reduce(images, 1), images)

@@ -40,6 +40,14 @@ def test_without_variations_the_centre_is_rebuilt_and_without_images_none(rng, c
         np.testing.assert_array_equal(rebuilt, np.broadcast_to(centre, rebuilt.shape))
 
 
+def test_an_image_is_rebuilt_where_there_is_room_for_it(rng):
+    centre = rng.uniform(50, 200, SHAPE).astype(np.float32)
+    components, images = orthonormal(rng, 4), rng.uniform(0, 255, (3, *SHAPE)).astype(np.float32)
+    room = np.full_like(images, np.nan)
+    assert rebuild(images, centre, components, room) is room
+    np.testing.assert_array_equal(room, rebuild(images, centre, components))
+
+
 def filtered(image, sigma):
     """A Gaussian filter out to 3 sigma, zeros beyond the image."""
     radius = max(1, round(3 * sigma))

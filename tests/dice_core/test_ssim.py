@@ -291,14 +291,14 @@ def test_works_where_nothing_can_be_written(tmp_path):
     # A file where a folder would have to be made stops even root, as permissions would not.
     package = tmp_path / "site" / "dice_core"
     package.mkdir(parents=True)
-    for name in ("__init__", "compiled", "ssim", "ssim_kernel", "ssim_map", "ssim_moments", "ssim_window"):
-        source = Path(sys.modules["dice_core.ssim"].__file__).with_name(f"{name}.py")
-        (package / f"{name}.py").write_bytes(source.read_bytes())
+    sources = Path(sys.modules["dice_core.ssim"].__file__).parent
+    for source in (sources / "__init__.py", sources / "compiled.py", *sources.glob("ssim*.py")):
+        (package / source.name).write_bytes(source.read_bytes())
     (package / "__pycache__").touch()
     nowhere = str(package / "__pycache__" / "cache")
     program = (
         "import numpy as np; from dice_core.ssim import Reference, __file__ as file; print(file);"
-        "print(Reference.of(np.full((1, 11, 11), 7, np.uint8)).moments.middle[0])"
+        "print(Reference.of(np.full((1, 11, 11), 7, np.uint8)).moments.middles[0])"
     )
     environment = dict(os.environ, PYTHONPATH=str(package.parent), HOME=nowhere, XDG_CACHE_HOME=nowhere)
     environment |= {"NUMBA_CACHE_DIR": nowhere, "PYTHONDONTWRITEBYTECODE": "1"}

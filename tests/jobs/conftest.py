@@ -14,8 +14,9 @@ import numpy as np
 import samples
 import servers
 
-from dice_core.bank import Bank, Face
+from dice_core.bank import Bank
 from dice_core.exposure import Exposure
+from dice_core.face import Face
 from dice_core.rows import SCORE_DIRECTIONS
 from jobs import listing
 from jobs.labelled import Labelled

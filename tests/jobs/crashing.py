@@ -16,7 +16,7 @@ from pathlib import Path
 import fake_scorer
 
 from dice_core.tar import read_tar
-from jobs import storage
+from jobs import files
 from jobs.config import ScoreSettings
 from jobs.score import score
 
@@ -52,7 +52,7 @@ class Failpoint:
 
     def set(self):
         """Stand between the storage and its files, in this process for good."""
-        fsync, sync_folder = os.fsync, storage._sync_folder
+        fsync, sync_folder = os.fsync, files._sync_folder
 
         def sync(descriptor):
             fsync(descriptor)
@@ -64,7 +64,7 @@ class Failpoint:
             self.reach("folder synced", self.paths["renamed"])
 
         Watched.point = Writer.point = self
-        storage.Path, storage.os.fsync, storage._sync_folder = Watched, sync, sync_after_rename
+        files.Path, files.os.fsync, files._sync_folder = Watched, sync, sync_after_rename
 
 
 class Watched(type(Path())):

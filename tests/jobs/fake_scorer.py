@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dice_core.bank import Bank, Face
+from dice_core.bank import Bank
 from dice_core.exposure import Exposure
+from dice_core.face import Face
 from dice_core.reference import FaceReference, Reference
 from dice_core.rows import SCORE_DIRECTIONS
 from jobs import storage

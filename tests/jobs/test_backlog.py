@@ -63,6 +63,29 @@ def test_while_the_breaker_is_open_and_the_plan_has_not_ended_there_is_something
     assert backlog.wait(1) is None
 
 
+def test_each_try_is_told_with_its_number_until_the_shard_is_scored():
+    told = []
+    backlog = Backlog([], told.append)
+    failures(backlog, bundle(1, 2), ShardError("x"))
+    failures(backlog, bundle(1), StorageError("gone"))
+    backlog.retried(bundle(1), "its worker was lost")
+    assert [(event.archive, event.attempt, event.error) for event in told] == [
+        ("/1.tar", 2, "x"),
+        ("/2.tar", 2, "x"),
+        ("/1.tar", 3, "gone"),
+        ("/1.tar", 4, "its worker was lost"),
+    ]
+    backlog.succeeded(bundle(1))
+    failures(backlog, bundle(1), StorageError("gone"))
+    assert told[-1].attempt == 2
+
+
+def test_what_is_given_up_is_not_told_as_tried_again():
+    told = []
+    assert failures(Backlog([], told.append), bundle(1), ShardError("bug"))
+    assert told == []
+
+
 def test_a_disk_that_is_full_is_down_at_once():
     backlog, error = Backlog([]), StorageError("full")
     error.hopeless = True

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from jobs.config import ScoreSettings, check_spec
+from jobs.config import ScoreSettings
 from jobs.errors import Refusal
 
 GOOD = {"sources": ("a.tar",), "model": "m.npz", "out": "r"}
@@ -33,17 +33,3 @@ def test_refuses_each_bad_value_in_one_line(changes, named):
 def test_settings_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         ScoreSettings(**GOOD).workers = 3
-
-
-@pytest.mark.parametrize(
-    ("spec", "expected"),
-    [
-        (None, "local"),
-        ("local", "local"),
-        ("serial", "serial"),
-        ("tcp://h:1", "tcp://h:1"),
-        ("tls://h:1", "tls://h:1"),
-    ],
-)
-def test_cluster_specs(spec, expected):
-    assert check_spec(spec) == expected

@@ -1,4 +1,5 @@
 import time
+from functools import partial
 from uuid import uuid4
 
 import dask
@@ -7,9 +8,11 @@ from dask.utils import key_split
 from deadly import report, score_unless_it_kills
 from distributed import Client
 
-from jobs import backlog, breaker, execute
+from jobs import backlog, breaker, capacity, execute
 from jobs.cluster import open_cluster
-from jobs.execute import ClusterLostError, StorageDownError, graph, prepare, run
+from jobs.errors import ClusterLostError, StorageDownError
+from jobs.events import Retried, WorkerLost
+from jobs.execute import graph, prepare, run
 from jobs.plan import Bundle, Kind, Shard
 from jobs.shard import Failure, ShardError, StorageError
 
@@ -169,6 +172,7 @@ def impatient(monkeypatch):
     """What waits does so for no time worth the name."""
     monkeypatch.setattr(backlog, "DELAYS", (0.01, 0.02, 0.03))
     monkeypatch.setattr(breaker, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(breaker, "LONGEST_WAIT", 0.04)
     monkeypatch.setattr(breaker, "PATIENCE", 0.5)
 
 
@@ -208,11 +212,12 @@ def test_a_full_disk_stops_it_at_once(engine, tmp_path):
     task = Down(tmp_path, hopeless=True)
     with pytest.raises(StorageDownError):
         list(run(map(bundle, range(1000, 2000)), task, engine))
-    assert len(task.lines) <= 5 + execute.TASKS_PER_THREAD
+    assert len(task.lines) <= 5 + capacity.TASKS_PER_THREAD
 
 
 @pytest.mark.usefixtures("impatient")
-def test_storage_that_comes_back_costs_no_shard(engine, tmp_path):
+def test_storage_that_comes_back_costs_no_shard(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(breaker, "PATIENCE", 60.0)
     task = Down(tmp_path, mended=12)
     outcomes = list(run(map(bundle, range(100, 109)), task, engine))
     assert sorted(map(number, outcomes)) == [str(index) for index in range(100, 109)]
@@ -228,17 +233,51 @@ def test_the_shards_of_a_task_that_kills_its_workers_are_rescued_one_by_one():
             raise ShardError("past rescue")
         return tuple(map(report, bundle.shards))
 
+    told = []
     with open_cluster("local", 1) as client:
         given = [bundle(1), bundle(7, 2), bundle(17), bundle(3)]
-        outcomes = list(run(given, score_unless_it_kills, client, rescue=rescue))
+        outcomes = list(run(given, score_unless_it_kills, client, told.append, rescue))
     assert sorted(map(number, outcomes)) == ["1", "17", "2", "3", "7"]
     assert [each.error for each in outcomes if isinstance(each, Failure)] == ["past rescue"]
     assert {shard.archive for shard in rescued} >= {"/7.tar", "/2.tar", "/17.tar"}
+    # Of the two tries that a cluster of its own allows, and of the rescue: whatever was heard of first.
+    deadly = [event.attempt for event in told if isinstance(event, Retried) and event.archive == "/17.tar"]
+    assert deadly == [2, 3]
+    assert len({event.worker for event in told if isinstance(event, WorkerLost)}) >= 2
+
+
+class Unreachable:
+    """A task whose worker went with its report."""
+
+    key = "unreachable"
+
+    def cancelled(self):
+        return False
+
+    def exception(self):
+        raise TimeoutError
+
+
+def test_a_report_that_was_lost_with_its_worker_is_made_again_and_told_once(client):
+    told = []
+    window_of = partial(
+        execute._Window, task=work, run_id="run", client=client, rescue=None, emit=told.append
+    )
+    for deaths in (0, 1):
+        todo = backlog.Backlog([], told.append)
+        window = window_of(todo)
+        if deaths:
+            window._deaths["unreachable"] += 1
+            todo.retried(bundle(1), "its worker was lost")
+        assert list(window._settle(Unreachable(), bundle(1), None)) == []
+        assert todo.take(2, time.monotonic()) == [bundle(1)]
+        assert len(told) == deaths + 1
+    assert [event.error for event in told] == ["its report was lost with its worker", "its worker was lost"]
 
 
 def test_a_cluster_without_workers_is_given_up_after_a_while(monkeypatch):
-    monkeypatch.setattr(execute, "WORKERLESS_SECONDS", 0.2)
-    monkeypatch.setattr(execute, "_RECOUNT_SECONDS", 0.05)
+    monkeypatch.setattr(capacity, "WORKERLESS_SECONDS", 0.2)
+    monkeypatch.setattr(capacity, "RECOUNT_SECONDS", 0.05)
     nobody, told = Client(**IN_PROCESS | {"n_workers": 0}), pytest.raises(ClusterLostError, match="no worker")
     with nobody as client, told:
         list(run([bundle(1)], work, client))
@@ -271,13 +310,13 @@ def test_the_window_takes_no_more_of_the_plan_than_it_needs(engine):
     reported = 0
     for _ in run(plan(), work, engine):
         reported += 1
-        assert len(taken) <= reported + execute.TASKS_PER_THREAD
+        assert len(taken) <= reported + capacity.TASKS_PER_THREAD
     assert reported == 60
 
 
 def test_dask_does_not_remember_every_task(client):
     for _ in run((bundle(2 * index) for index in range(400, 440)), work, client):
-        assert key_split.cache_info().currsize <= 2 * execute.TASKS_PER_THREAD
+        assert key_split.cache_info().currsize <= 2 * capacity.TASKS_PER_THREAD
 
 
 def test_a_lost_scheduler_is_told():

@@ -23,8 +23,12 @@ def found(core="/site/dice_core/__init__.py", jobs="/site/jobs/__init__.py", ver
             "another package called jobs from /home/me/jobs, not /site/jobs",
         ),
         (found(jobs=None), "another package called jobs from None"),
-        (found(versions={"numpy": "1.0"}), "has numpy 1.0, this is 2.0"),
-        (found(versions={"dice-inspect": None}), "has dice-inspect None, this is 1.0"),
+        (found(versions={"numpy": "1.0"}), "has numpy 1.0; this has numpy 2.0"),
+        (found(versions={"dice-inspect": None}), "has dice-inspect not at all; this has dice-inspect 1.0"),
+        (
+            found(versions={"dice-inspect": "2.0", "numpy": "1.0"}),
+            "has dice-inspect 2.0, numpy 1.0; this has dice-inspect 1.0, numpy 2.0",
+        ),
         (found(unseen=["/out/_job.json"]), "does not find /out/_job.json"),
     ],
 )

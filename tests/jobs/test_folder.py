@@ -9,71 +9,10 @@ from jobs.errors import Refusal
 from jobs.folder import Start
 from jobs.plan import ArchiveRecord, Kind
 from jobs.reader import Limits
+from jobs.resume import decide
 
 DECIDES = folder.deciding("hash", 4, Limits())
-
-
-def record(archive="/a.tar", identity="1-1"):
-    return ArchiveRecord(archive, Kind.TAR, identity, 10, tuple(Cut(first, 0) for first in (0, 4, 8)))
-
-
-def parts(*records):
-    return [shard.part for shard in plan.shards(records)]
-
-
-def job(**changes):
-    return {"kind": "dice-inspect job", "decides": {**DECIDES, **changes}, "sources": ["a.tar"]}
-
-
-@pytest.mark.parametrize(
-    ("names", "found", "overwrite", "expected"),
-    [
-        ([], None, False, Start.NEW),
-        ([], None, True, Start.NEW),
-        (["_job.json"], job(), False, Start.RESUME),
-        (["_job.json", *parts(record())], job(), False, Start.RESUME),
-        (["_job.json", *parts(record("/b.tar", "9-9"))], job(), False, Start.RESUME),
-        (["_job.json", "notes.txt"], job(), False, Start.RESUME),
-        (["_job.json"], job(), True, Start.AFRESH),
-        (["_job.json", *parts(record(identity="2-2"))], job(model="other"), True, Start.AFRESH),
-    ],
-)
-def test_decides_what_a_start_does(names, found, overwrite, expected):
-    assert folder.decide("out", names, found, DECIDES, [record()], overwrite=overwrite) is expected
-
-
-@pytest.mark.parametrize(
-    ("names", "found", "overwrite", "told"),
-    [
-        (["notes.txt"], None, False, ["out", "not a job folder", "--out"]),
-        (["notes.txt"], None, True, ["out", "not a job folder", "--out"]),
-        (["_job.json"], job(model="older"), False, ["model was older, is hash", "--overwrite"]),
-        (
-            ["_job.json"],
-            job(shard_size=5, max_bytes=1),
-            False,
-            ["shard_size was 5, is 4", "max_bytes was 1, is 67108864", "--overwrite"],
-        ),
-        (
-            parts(record(identity="2-2")),
-            job(),
-            False,
-            ["/a.tar: changed", "--replace-changed", "--overwrite"],
-        ),
-        ([*parts(record()), *parts(record(identity="2-2"))], job(), False, ["/a.tar: changed"]),
-    ],
-)
-def test_refuses_rows_that_do_not_go_together(names, found, overwrite, told):
-    with pytest.raises(Refusal) as refused:
-        folder.decide("out", names, found, DECIDES, [record("/0.tar"), record()], overwrite=overwrite)
-    assert all(words in str(refused.value) for words in told)
-
-
-def test_a_setting_unknown_to_the_older_job_is_a_change():
-    older = job()
-    del older["decides"]["rows_version"]
-    with pytest.raises(Refusal, match="rows_version was None, is 3"):
-        folder.decide("out", ["_job.json"], older, DECIDES, [], overwrite=False)
+PART = next(plan.shards([ArchiveRecord("/a.tar", Kind.TAR, "1-1", 10, (Cut(0, 0),))])).part
 
 
 @pytest.mark.parametrize(
@@ -100,7 +39,7 @@ def test_a_new_folder_holds_job_and_model(tmp_path):
     written = folder.read_job(out)
     assert written["sources"] == [storage.absolute(name) for name in ("a.tar", "b.tar")]
     assert written["fingerprint"] == folder.fingerprint(decides)
-    assert folder.decide(out, ["_job.json"], written, decides, [], overwrite=False) is Start.RESUME
+    assert decide(out, ["_job.json"], written, decides, [], overwrite=False) is Start.RESUME
 
 
 def test_resuming_adds_sources_and_restores_the_model_alone(tmp_path):
@@ -120,8 +59,7 @@ def test_resuming_adds_sources_and_restores_the_model_alone(tmp_path):
 
 def test_starting_afresh_removes_the_jobs_own_files_alone(tmp_path):
     out = str(tmp_path)
-    part = parts(record())[0]
-    own = ["_parts.parquet", "_summary.json", part, f".{part}.4194305-abc.tmp"]
+    own = ["_parts.parquet", "_summary.json", PART, f".{PART}.4194305-abc.tmp"]
     others = ["notes.txt", "part-of-a-novel.parquet", "_mine.json", ".notes.txt.4194305-abc.tmp", ".DS_Store"]
     for name in (*own, *others):
         (tmp_path / name).write_bytes(b"x")
@@ -143,14 +81,13 @@ def test_refuses_a_job_file_that_is_none_of_ours(tmp_path, content):
 
 
 def test_what_killed_writers_left_goes_and_nothing_else(tmp_path):
-    part = parts(record())[0]
     for name in (
-        f".{part}.4194305-abc.tmp",
+        f".{PART}.4194305-abc.tmp",
         "._summary.json.4194305-abc.tmp",
         ".notes.4194305-abc.tmp",
-        part,
+        PART,
         ".hidden",
     ):
         (tmp_path / name).touch()
     folder.sweep(str(tmp_path))
-    assert samples.names(tmp_path) == [".hidden", ".notes.4194305-abc.tmp", part]
+    assert samples.names(tmp_path) == [".hidden", ".notes.4194305-abc.tmp", PART]

@@ -15,6 +15,7 @@ from jobs import storage
 from jobs.config import ScoreSettings
 from jobs.errors import ExitCode, Refusal
 from jobs.evaluate import open_rows
+from jobs.folder import read_summary
 from jobs.score import score
 from jobs.verify import verify
 
@@ -158,8 +159,10 @@ def test_what_was_written_to_just_now_is_scored_by_a_later_run(lots, model, out)
     os.utime(lots[0], (ago, ago))
     result = run(lots, model, out, settle="10m")
     assert (result.exit_code, result.scored, result.unsettled) == (ExitCode.DONE, 50, (lots[1],))
+    assert result.summary["unsettled"] == read_summary(out)["unsettled"] == [lots[1]]
     os.utime(lots[1], (ago, ago))
-    assert run(lots, model, out, settle="10m").scored == 50
+    later = run(lots, model, out, settle="10m")
+    assert (later.scored, later.summary["unsettled"]) == (50, [])
     assert verify(out) == []
 
 
@@ -168,8 +171,13 @@ def test_where_all_is_left_alone_nothing_is_wrong(lots, model, out):
     assert (result.exit_code, result.scored, len(result.unsettled)) == (ExitCode.DONE, 0, 2)
     assert result.summary["rows"] == 0
     assert run(lots, model, out, settle="10m").unsettled == tuple(lots)
+    assert read_summary(out)["unsettled"] == lots
     assert verify(out) == []
     assert run(lots, model, out).scored == 100
+    os.utime(lots[0])
+    assert run(lots, model, out, settle="10m").scored == 0
+    assert read_summary(out)["unsettled"] == lots
+    assert verify(out) == []
 
 
 # Night after night

@@ -7,6 +7,7 @@ import pytest
 
 from dice_core.duplicates import Duplicates
 from dice_core.rows import SCHEMA, SCORE_DIRECTIONS
+from jobs import labelled
 from jobs.labelled import count_duplicates, read_labelled
 
 TAUGHT = 7
@@ -77,7 +78,7 @@ def test_no_row_gives_arrays_without_any(read):
     found = read([])
     assert len(found.bad) == len(found.group) == len(found.content) == 0
     assert found.scores.keys() == SCORE_DIRECTIONS.keys()
-    assert count_duplicates(dataset([])) == Duplicates(0, 0)
+    assert count_duplicates(dataset([]), 0) == Duplicates(0, 0)
 
 
 def same(numbers):
@@ -115,7 +116,9 @@ def test_runs_that_share_a_photograph_are_one_part(read):
     assert same(found.group.tolist()) == [0, 1, 2, 1, 1, 1, 6]
 
 
-def test_duplicates_are_counted_labelled_or_not():
+@pytest.mark.parametrize("held", [2, 3, 100])
+def test_duplicates_are_counted_labelled_or_not_however_few_are_held(held, monkeypatch):
+    monkeypatch.setattr(labelled, "DUPLICATES_HELD", held)
     rows = [
         row(high(1)),
         row(high(1), label=None),
@@ -125,7 +128,7 @@ def test_duplicates_are_counted_labelled_or_not():
         row(high(3), archive="y.tar", status="rejected"),
         row(high(3)),
     ]
-    assert count_duplicates(dataset(rows)) == Duplicates(within=2, between=2)
+    assert count_duplicates(dataset(rows), 6) == Duplicates(within=2, between=2)
 
 
 @pytest.mark.parametrize("count", [1, 4, 7])
@@ -139,4 +142,4 @@ def test_unknown_parts_rank_above_all(read):
     found = read(
         [row(high(1), label="ano", verdict="unknown_part", defect_score=0.1), row(high(2), defect_score=9.0)]
     )
-    assert found.sweeps["defect_score"].auroc == 1.0
+    assert found.sweep("defect_score").auroc == 1.0

@@ -94,7 +94,7 @@ def test_without_a_table_there_is_nothing_to_tell(tmp_path):
     labelling = Labelling.read(None, SCORER)
     record = survey(samples.write_tar(tmp_path / "lot.tar", LISTED), 10)
     labelling.check([record])
-    assert (labelling.hash, labelling.write("nowhere"), labelling.told("nowhere", [record])) == (
+    assert (labelling.hash, labelling.write("nowhere"), labelling.told("nowhere")) == (
         None,
         None,
         None,

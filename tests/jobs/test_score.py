@@ -10,7 +10,7 @@ import pytest
 import samples
 
 from dice_core.scale import OnSize
-from jobs import backlog, events, kernels, storage
+from jobs import backlog, events, files, kernels, storage
 from jobs.config import ScoreSettings
 from jobs.errors import ExitCode, Refusal
 from jobs.events import Committed, Done, Failed, Planned, Rejected, Retried, Scored, Started, WorkerLost
@@ -201,7 +201,9 @@ def test_a_lost_worker_costs_no_row_and_is_told(lot, model, out, serial_rows, mo
     assert samples.rows(out).equals(serial_rows)
     (lost,) = heard.of(WorkerLost)
     assert lost.worker.startswith("tcp://127.0.0.1:")
-    assert result.summary["workers_lost"] == 1
+    retried = heard.of(Retried)
+    assert {(event.error, event.attempt) for event in retried} == {("its worker was lost", 2)}
+    assert (result.summary["workers_lost"], result.summary["retries"]) == (1, len(retried))
 
 
 # Starting again
@@ -383,14 +385,14 @@ def test_a_log_in_what_the_job_uses_is_refused(model, out, tmp_path, where):
 
 
 def test_a_write_that_fails_leaves_nothing_and_is_told(lot, model, out, monkeypatch):
-    write = storage.os.fsync
+    write = files.os.fsync
 
     def failing(descriptor):
         if "-0000000200.parquet" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
             raise OSError(5, "Input/output error")
         return write(descriptor)
 
-    monkeypatch.setattr(storage.os, "fsync", failing)
+    monkeypatch.setattr(files.os, "fsync", failing)
     monkeypatch.setattr(backlog, "DELAYS", (0.01, 0.01))
     result = run(lot, model, out, task_images=100)
     assert result.exit_code is ExitCode.SHARDS_FAILED

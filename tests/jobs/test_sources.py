@@ -15,6 +15,7 @@ from jobs.events import Streamed
 from jobs.folder import Start
 from jobs.plan import Kind
 from jobs.reader import Limits
+from jobs.resume import decide
 from jobs.roots import Roots
 from jobs.sources import streamed, survey
 from jobs.surveying import EndedError, Surveying
@@ -190,4 +191,4 @@ def test_refuses_to_name_anew_what_has_rows(tmp_path, lots):
     with pytest.raises(
         Refusal, match=r"a\.tar: has rows in out under that name, so it cannot be line3/a\.tar"
     ):
-        folder.decide("out", committed, job, DECIDES, surveyed(named).records, overwrite=False)
+        decide("out", committed, job, DECIDES, surveyed(named).records, overwrite=False)

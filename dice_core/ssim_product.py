@@ -1,0 +1,161 @@
+"""Weighted means of products of images in square windows: compiled loops for mean structural similarity.
+
+Images are cut into strips whose rows are `STRIDE` values apart. Windows lie inside the image everywhere, so
+that what is filtered is smaller than it by the window's diameter less one.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dice_core.compiled import compiled
+from dice_core.ssim_window import WIDEST, WINDOWS, contracted, index
+
+STRIDE = 144  # constant, or the loops over taps would not vectorise
+LINE = 16  # values of single precision in a cache line, with one of which each row of a strip begins
+COLUMNS = STRIDE - LINE  # of a strip that are filtered; the rest is the next strip's too
+ROWS = 8  # filtered at a time, so that a difference once taken serves them all
+
+Tools = tuple[tuple[Any, ...], tuple[NDArray[Any], ...]]
+"""A window, as the loops need it: weights from next to the centre outwards, and the sums of each and those
+beyond; the radius; what makes the window's covariance the sample's, or 1. With room for the lines that it
+filters: in between, two results, and, to filter an image by itself, ones to multiply it with."""
+
+
+def make_tools(window: str, precision: type[np.floating[Any]]) -> Tools:
+    """Make the window ready for strips of this precision."""
+    (_, *weights), radius, covariance = WINDOWS[window]
+    beyond = np.cumsum(weights[::-1])[::-1]
+    told, sums = (tuple(precision(weight) for weight in each) for each in (weights, beyond))
+    rows = ROWS, ROWS, ROWS, ROWS + WIDEST - 1
+    between, one, other, ones = make_room([(count * STRIDE,) for count in rows], precision)
+    ones[:] = 1
+    return (told, sums, radius, precision(covariance)), (between, one, other, ones)
+
+
+def make_room(shapes: Sequence[tuple[int, ...]], precision: type[np.floating[Any]]) -> list[NDArray[Any]]:
+    """Make arrays that begin with a cache line if those before end with one.
+
+    They are in one piece: pieces of this size the system would take back, and give again page by page.
+    """
+    sizes, line = [math.prod(shape) for shape in shapes], LINE * np.dtype(np.float32).itemsize
+    room = np.empty(sum(sizes) + LINE, precision)
+    start = -room.ctypes.data % line // room.itemsize
+    pieces = np.split(room[start:], np.cumsum(sizes))
+    return [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=False)]
+
+
+# What is filtered are products of pixels: the middle one, and differences from it. Over plain areas there are
+# none, and those pass unchanged to the last bit, as they must in single precision. Down, the differences are
+# of neighbours: each serves all windows that hold it, weighted by the sum of all weights beyond it.
+
+
+@contracted
+def _gauss(p: Any, d: Any, w: Any) -> Any:
+    near = w[0] * (d[5] - d[4]) + w[1] * (d[6] - d[3])
+    return (p + near) + (w[2] * (d[7] - d[2]) + (w[3] * (d[8] - d[1]) + w[4] * (d[9] - d[0])))
+
+
+@contracted
+def _box(p: Any, d: Any, w: Any) -> Any:
+    return (p + w[0] * (d[3] - d[2])) + (w[1] * (d[4] - d[1]) + w[2] * (d[5] - d[0]))
+
+
+@compiled()
+def _times(x: Any, i: Any, y: Any, j: Any, row: int) -> Any:
+    """Multiply and round: contracted, equal products would differ."""
+    return x[i + index(row * STRIDE)] * y[j + index(row * STRIDE)]
+
+
+@contracted
+def _gauss_down(x: Any, first: Any, y: Any, second: Any, w: Any, width: int, filtered: Any) -> None:
+    s = index(STRIDE)
+    for column in range(index(width)):
+        u, v = first + column, second + column
+        a, b, c = _times(x, u, y, v, 0), _times(x, u, y, v, 1), _times(x, u, y, v, 2)
+        d, e, f = _times(x, u, y, v, 3), _times(x, u, y, v, 4), _times(x, u, y, v, 5)
+        g, h, i = _times(x, u, y, v, 6), _times(x, u, y, v, 7), _times(x, u, y, v, 8)
+        j, k, m = _times(x, u, y, v, 9), _times(x, u, y, v, 10), _times(x, u, y, v, 11)
+        n, o, p = _times(x, u, y, v, 12), _times(x, u, y, v, 13), _times(x, u, y, v, 14)
+        q, r, t = _times(x, u, y, v, 15), _times(x, u, y, v, 16), _times(x, u, y, v, 17)
+        steps = (
+            *(b - a, c - b, d - c, e - d, f - e, g - f, h - g, i - h, j - i),
+            *(k - j, m - k, n - m, o - n, p - o, q - p, r - q, t - r),
+        )
+        filtered[column] = _gauss(f, steps[:10], w)
+        filtered[column + s] = _gauss(g, steps[1:11], w)
+        filtered[column + index(2) * s] = _gauss(h, steps[2:12], w)
+        filtered[column + index(3) * s] = _gauss(i, steps[3:13], w)
+        filtered[column + index(4) * s] = _gauss(j, steps[4:14], w)
+        filtered[column + index(5) * s] = _gauss(k, steps[5:15], w)
+        filtered[column + index(6) * s] = _gauss(m, steps[6:16], w)
+        filtered[column + index(7) * s] = _gauss(n, steps[7:], w)
+
+
+@contracted
+def _box_down(x: Any, first: Any, y: Any, second: Any, w: Any, width: int, filtered: Any) -> None:
+    s = index(STRIDE)
+    for column in range(index(width)):
+        u, v = first + column, second + column
+        a, b, c = _times(x, u, y, v, 0), _times(x, u, y, v, 1), _times(x, u, y, v, 2)
+        d, e, f = _times(x, u, y, v, 3), _times(x, u, y, v, 4), _times(x, u, y, v, 5)
+        g, h, i = _times(x, u, y, v, 6), _times(x, u, y, v, 7), _times(x, u, y, v, 8)
+        j, k, m = _times(x, u, y, v, 9), _times(x, u, y, v, 10), _times(x, u, y, v, 11)
+        n, o = _times(x, u, y, v, 12), _times(x, u, y, v, 13)
+        steps = (
+            *(b - a, c - b, d - c, e - d, f - e, g - f, h - g),
+            *(i - h, j - i, k - j, m - k, n - m, o - n),
+        )
+        filtered[column] = _box(d, steps[:6], w)
+        filtered[column + s] = _box(e, steps[1:7], w)
+        filtered[column + index(2) * s] = _box(f, steps[2:8], w)
+        filtered[column + index(3) * s] = _box(g, steps[3:9], w)
+        filtered[column + index(4) * s] = _box(h, steps[4:10], w)
+        filtered[column + index(5) * s] = _box(i, steps[5:11], w)
+        filtered[column + index(6) * s] = _box(j, steps[6:12], w)
+        filtered[column + index(7) * s] = _box(k, steps[7:], w)
+
+
+@contracted
+def _gauss_across(lines: Any, w: Any, width: int, filtered: Any) -> None:
+    for row in range(index(ROWS)):
+        for column in range(index(width)):
+            at = row * index(STRIDE) + column
+            m = lines[at + index(5)]
+            twice = m + m
+            a = (lines[at + index(4)] + lines[at + index(6)]) - twice
+            b = (lines[at + index(3)] + lines[at + index(7)]) - twice
+            c = (lines[at + index(2)] + lines[at + index(8)]) - twice
+            d = (lines[at + index(1)] + lines[at + index(9)]) - twice
+            e = (lines[at] + lines[at + index(10)]) - twice
+            filtered[at] = (m + w[0] * a) + (w[1] * b + (w[2] * c + (w[3] * d + w[4] * e)))
+
+
+@contracted
+def _box_across(lines: Any, w: Any, width: int, filtered: Any) -> None:
+    for row in range(index(ROWS)):
+        for column in range(index(width)):
+            at = row * index(STRIDE) + column
+            m = lines[at + index(3)]
+            twice = m + m
+            a = (lines[at + index(2)] + lines[at + index(4)]) - twice
+            b = (lines[at + index(1)] + lines[at + index(5)]) - twice
+            c = (lines[at] + lines[at + index(6)]) - twice
+            filtered[at] = m + w[0] * (a + (b + c))
+
+
+@contracted
+def average(
+    x: Any, first: Any, y: Any, second: Any, kernel: Any, width: int, between: Any, filtered: Any
+) -> None:
+    """Filter the product of two strips, each from a place on, to `ROWS` lines."""
+    weights, beyond, radius, _ = kernel
+    if radius == WIDEST // 2:
+        _gauss_down(x, index(first), y, index(second), beyond, width + LINE, between)
+        _gauss_across(between, weights, width, filtered)
+    else:
+        _box_down(x, index(first), y, index(second), beyond, width + LINE, between)
+        _box_across(between, weights, width, filtered)
