@@ -2,7 +2,9 @@
 
 import os
 import sys
-from typing import Any, NoReturn
+import traceback
+from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -11,6 +13,7 @@ from jobs.commands import Finish, say
 from jobs.errors import ExitCode, Refusal, UnavailableError, UnfinishedError
 
 PROGRAM = "dice-inspect"
+_WAY_OUT = f"{PROGRAM} --debug, before the command, shows where it comes from"
 
 COMMANDS = (
     commands_model.demo,
@@ -32,16 +35,43 @@ COMMANDS = (
 )
 """In the order that help lists them."""
 
+
+@dataclass
+class Debugging:
+    """Whether the traceback of what went wrong is shown."""
+
+    tells_all: bool = False
+
+    def tell(self) -> None:
+        """Show it for the exception that is handled, where it was asked for."""
+        for line in traceback.format_exc().splitlines() if self.tells_all else ():
+            say(line)
+
+
 app = typer.Typer(
     name=PROGRAM,
-    help="Find the rare bad part in very large archives of photographs.",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(commands_cluster.cluster, name="cluster")
+
+
+@app.callback()
+def _before(
+    context: typer.Context,
+    debug: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--debug", help="Before the command: show the traceback of whatever goes wrong.")
+    ] = False,
+) -> None:
+    """Find the rare bad part in very large archives of photographs.
+
+    fit learns what good parts look like, score writes a row for each image, evaluate, report and query tell
+    of them. demo goes the whole way on synthetic dice.
+    """
+    context.obj.tells_all = debug
+
 
 # Newer releases bring their own copy of click, whose errors are not click's; the base is found through one.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -63,14 +93,17 @@ def _code(error: BaseException) -> ExitCode:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; wrong usage and refusals are one line on standard error and exit code 2."""
+    debugging = Debugging()
     try:
-        code = app(args=arguments, prog_name=PROGRAM, standalone_mode=False)
+        code = app(args=arguments, prog_name=PROGRAM, standalone_mode=False, obj=debugging)
         if code == ExitCode.INTERRUPTED:  # what an interrupted command returns here rather than raises
             raise KeyboardInterrupt  # noqa: TRY301
     except (Refusal, UsageError) as error:
+        debugging.tell()
         say(f"{PROGRAM}: {' '.join(_told(error).split())}")
         sys.exit(_code(error))
     except UnfinishedError as error:
+        debugging.tell()
         say(f"{PROGRAM}: {error}")
         sys.exit(ExitCode.SHARDS_FAILED)
     except (KeyboardInterrupt, typer.Abort):
@@ -82,10 +115,17 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(ExitCode.DONE)
     except OSError as error:
         # A disk that is full, a folder that is gone: nothing in this program mends it.
+        debugging.tell()
         say(f"{PROGRAM}: {error.filename or 'storage'}: {error.strerror or error}: the same command goes on")
         sys.exit(_code(error))
     except Finish as finished:
         sys.exit(finished.code)
+    except Exception as error:  # noqa: BLE001 - a fault of this program, told as one
+        debugging.tell()
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        say(f"{PROGRAM}: a fault of the program: {said} ({at.filename}, line {at.lineno}): {_WAY_OUT}")
+        sys.exit(ExitCode.FAULT)
     sys.exit(ExitCode.DONE)
 
 

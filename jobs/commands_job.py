@@ -22,7 +22,7 @@ from jobs.score import ScoreResult
 from jobs.score import score as run_score
 from jobs.sourcelist import named
 from jobs.status import status as run_status
-from jobs.text import plain
+from jobs.text import in_json, plain
 from jobs.verify import verify as run_verify
 
 
@@ -175,7 +175,7 @@ def status(
     """Tell how far a scoring is, from another shell while it runs, or afterwards."""
     result = run_status(out)
     if as_json:
-        typer.echo(json.dumps(result.told(), ensure_ascii=False, allow_nan=False))
+        typer.echo(in_json(json.dumps(result.told(), ensure_ascii=False, allow_nan=False)))
     else:
         show.write(show_status.lines(result))
 

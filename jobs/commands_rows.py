@@ -21,7 +21,7 @@ from jobs.query import query as run_query
 from jobs.render import as_parquet, render
 from jobs.report import GALLERY, ReportSettings
 from jobs.report import report as run_report
-from jobs.text import plain
+from jobs.text import in_json, plain
 
 
 class Format(StrEnum):
@@ -69,7 +69,7 @@ def evaluate(
         decided=decided,
     )
     if as_json:
-        typer.echo(json.dumps(evaluation, ensure_ascii=False, allow_nan=False))
+        typer.echo(in_json(json.dumps(evaluation, ensure_ascii=False, allow_nan=False)))
     else:
         show.write(show.evaluated(evaluation, compare=score is None))
 

@@ -7,6 +7,8 @@ class ExitCode(IntEnum):
     """What the process returns."""
 
     DONE = 0
+    FAULT = 1
+    """Of the program itself; also what verify and explain return where something does not agree."""
     REFUSED = 2
     """Wrong usage, or an input that is not taken."""
     TOO_MANY_REJECTS = 3

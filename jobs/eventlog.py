@@ -9,7 +9,7 @@ from typing import BinaryIO
 from jobs import events, storage
 from jobs.errors import Refusal
 from jobs.events import Event
-from jobs.text import utc
+from jobs.text import in_json, utc
 
 _HEAD = b'{"time":'
 """How every line begins."""
@@ -30,7 +30,7 @@ class EventLog:
         if self._file is None or self.error is not None:
             return
         line = {"time": utc(time.time()), "event": events.name(event), **events.told(event)}
-        data = json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        data = in_json(json.dumps(line, ensure_ascii=False, allow_nan=False)).encode() + b"\n"
         try:
             while data:  # a disk that is almost full takes the beginning alone
                 data = data[self._file.write(data) :]

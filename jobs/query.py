@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
+from glob import has_magic
 from itertools import chain, count
 from typing import Any
 
@@ -34,7 +35,7 @@ def find_jobs(place: str) -> list[str]:
     """
     if folder.read_job(place) is not None:
         return [place]
-    if storage.exists(place):
+    if storage.exists(place) or not has_magic(place):
         raise Refusal(f"{place}: not a job folder: name the one that score wrote with --out")
     matches = filter(storage.is_folder, storage.expand([place]))
     found = [match for match in matches if folder.read_job(match) is not None]

@@ -6,6 +6,7 @@ import math
 from decimal import Decimal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 from rich.console import Console
@@ -13,9 +14,12 @@ from rich.table import Column, Table
 
 from jobs.errors import Refusal
 from jobs.parquet import COMPRESSION
-from jobs.text import plain
+from jobs.text import for_csv, in_json, plain
 
 FORMATS = ("table", "csv", "json")
+
+_TO_LOOK_AT = "^[^0-9A-Za-z/]|[^ -~]"
+"""Text that may be a formula, or hold what does not print."""
 
 
 def as_parquet(result: pa.Table) -> bytes:
@@ -61,18 +65,24 @@ def _render(result: pa.Table, form: str) -> str:
 
 
 def _flat(result: pa.Table) -> pa.Table:
-    """Write lists and structures, which have no place in CSV, as JSON."""
+    """Write lists and structures, which CSV has no place for, as JSON, and no formula among text."""
     for position, field in enumerate(result.schema):
         if pa.types.is_nested(field.type):
             values = [
                 None if value is None else _as_json(value) for value in result.column(position).to_pylist()
             ]
             result = result.set_column(position, field.name, pa.array(values, pa.string()))
+        elif pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            column = result.column(position)
+            if pc.any(pc.match_substring_regex(column, _TO_LOOK_AT)).as_py():
+                values = [None if value is None else for_csv(value) for value in column.to_pylist()]
+                result = result.set_column(position, field.name, pa.array(values, pa.string()))
     return result
 
 
 def _as_json(value: object, indent: int | None = None) -> str:
-    return json.dumps(_strict(value), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
+    told = json.dumps(_strict(value), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
+    return in_json(told)
 
 
 def _strict(value: object) -> object:

@@ -1,10 +1,12 @@
 """Text as it may be shown: what others wrote, such as names in an archive, and times."""
 
+import json
 import re
 from datetime import UTC, datetime
 
 _FORMULAS = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What formulas begin with, wide forms of East Asian keyboards among them."""
+_NOT_ASCII = re.compile(r"[^ -~\n]")
 _NUMBER = re.compile(r"\s*\d[\d.,]*(e\d+)?\s*", re.IGNORECASE)
 
 
@@ -13,6 +15,22 @@ def plain(text: str) -> str:
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
     )
+
+
+def in_json(text: str) -> str:
+    r"""Write what does not print in JSON, where only strings have it, as ``\uNNNN``; line ends stay."""
+    return _NOT_ASCII.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    letter = match[0]
+    return letter if letter.isprintable() else json.dumps(letter, ensure_ascii=True)[1:-1]
+
+
+def for_csv(text: str) -> str:
+    """Write text of a CSV that programs read as well: as it is, but for formulas and what does not print."""
+    shown = plain(text)
+    return f"'{shown}" if shown.startswith(_FORMULAS) else shown
 
 
 def for_spreadsheet(text: str) -> str:

@@ -21,6 +21,8 @@ from jobs import commands_job
 from jobs.__main__ import app, main
 from jobs.errors import UnfinishedError
 
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
 CONTRACT = {
     "demo": {"--out", "--images"},
     "synth": {"out", "--images", "--seed", "--defects"},
@@ -180,6 +182,52 @@ def test_every_command_and_option_has_its_help(command, name):
     shown = command(*name.split(), "--help")
     assert shown.code == 0
     assert all(option in shown.out for option in CONTRACT[name] if option.startswith("--"))
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_the_readme_has_every_command_with_all_its_options(name):
+    (line,) = re.findall(rf"^\| `{name} .*$", README, re.MULTILINE)
+    assert not [option for option in CONTRACT[name] if option.startswith("--") and option not in line]
+
+
+@pytest.mark.parametrize("option", ["--debug", "--install-completion", "--show-completion"])
+def test_what_goes_before_a_command_is_in_help_and_readme(command, option):
+    assert option in command("--help").out
+    assert f"`{option}" in README or f"dice-inspect {option}" in README
+
+
+def test_the_traceback_is_shown_where_it_is_asked_for(command, tmp_path):
+    assert command("verify", tmp_path).refusal
+    told = command("--debug", "verify", tmp_path)
+    assert told.code == 2
+    assert told.err.startswith("Traceback")
+    assert told.err.splitlines()[-1] == f"dice-inspect: {command('verify', tmp_path).refusal}"
+
+
+def test_a_fault_of_the_program_is_one_line_that_says_where(command, monkeypatch, tmp_path):
+    def broken(_place):
+        raise KeyError("what")
+
+    monkeypatch.setattr("jobs.commands_job.run_verify", broken)
+    told = command("verify", tmp_path)
+    assert told.code == 1
+    (line,) = told.err.splitlines()
+    assert line.startswith("dice-inspect: a fault of the program: KeyError: 'what' (")
+    assert "test_main.py, line " in line
+    assert command("--debug", "verify", tmp_path).err.startswith("Traceback")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_the_commands(command, monkeypatch, shell):
+    assert "_DICE_INSPECT_COMPLETE" in command("--show-completion", shell).out
+    monkeypatch.setenv("_DICE_INSPECT_COMPLETE", f"complete_{shell}")
+    for name, value in {"COMP_WORDS": "dice-inspect re", "COMP_CWORD": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "dice-inspect re")
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+    told = command().out
+    assert "report" in told
+    assert "review" in told
 
 
 def test_the_help_lists_every_command(command):

@@ -124,11 +124,18 @@ def test_the_table_shows_hostile_column_names_as_they_are_spelt(ask):
     assert "\x1b" not in shown
 
 
-def test_csv_and_json_hold_names_unchanged(ask):
-    sql = "SELECT member FROM scores WHERE folder = 'else' ORDER BY member"
-    names = [row["member"] for row in json.loads(ask(sql))]
-    assert {HOSTILE, FORMULA} <= set(names)
-    assert [row[0] for row in csv.reader(io.StringIO(ask(sql, "csv")))][1:] == names
+def test_json_holds_names_unchanged_and_nothing_that_steers_a_terminal(ask):
+    told = ask("SELECT member FROM scores WHERE folder = 'else'")
+    assert {HOSTILE, FORMULA} == {row["member"] for row in json.loads(told)}
+    assert all(letter.isprintable() or letter == "\n" for letter in told)
+
+
+def test_text_in_csv_is_no_formula_and_steers_no_terminal(ask):
+    told = ask("SELECT '=cmd()' AS f, '-1' AS t, -1 AS i, '05' AS l, 'ä' AS a", "csv")
+    assert list(csv.reader(io.StringIO(told)))[1] == ["'=cmd()", "'-1", "-1", "05", "ä"]
+    shown = ask("SELECT member FROM scores WHERE member LIKE '%smile%'", "csv")
+    assert r"\x1b[31mred\x07\x9b2J\u202e.jpg" in shown
+    assert all(letter.isprintable() or letter == "\n" for letter in shown)
 
 
 def test_long_cells_are_shown_whole(ask):

@@ -1,10 +1,21 @@
-import pytest
+import json
 
-from jobs.text import ago, for_spreadsheet, plain, utc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.text import ago, for_spreadsheet, in_json, plain, utc
 
 
 def test_what_does_not_print_is_written_out():
     assert plain("a\x1b[31m\nä") == "a\\x1b[31m\\nä"
+
+
+@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_json_means_the_same_without_what_does_not_print(value):
+    told = in_json(json.dumps(value, ensure_ascii=False, indent=1))
+    assert json.loads(told) == value
+    assert all(letter.isprintable() or letter == "\n" for letter in told)
 
 
 def test_a_time_is_written_as_iso_8601_has_it():
