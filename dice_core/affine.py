@@ -50,14 +50,18 @@ def inverse(transforms: Transforms) -> Transforms:
     return np.concatenate([linear, shift], axis=2).astype(np.float32)
 
 
-def jitter(transforms: Transforms, side: int, rng: np.random.Generator) -> Transforms:
-    """Move transforms, (N, 2, 3), a little at random, of images whose longer side is so long."""
-    count = len(transforms)
+def jitter(count: int, side: int, rng: np.random.Generator) -> Transforms:
+    """Draw small moves, (N, 2, 3), for images whose longer side is so long."""
     linear = np.eye(2) + rng.normal(0, JITTER_LINEAR, (count, 2, 2))
     shift = rng.normal(0, JITTER_SHIFT * side, (count, 2, 1))
-    moved = transforms[:, :, :2] @ np.concatenate([linear, shift], axis=2)
+    return np.concatenate([linear, shift], axis=2).astype(np.float32)
+
+
+def compose(transforms: Transforms, moves: Transforms) -> Transforms:
+    """Give the transforms, (N, 2, 3), that move first."""
+    moved = transforms[:, :, :2] @ moves
     moved[:, :, 2] += transforms[:, :, 2]
-    return np.asarray(moved, np.float32)
+    return moved
 
 
 def box_in_image(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dice_core.affine import jitter, warp
+from dice_core.affine import compose, jitter, warp
 from dice_core.exposure import Exposure, even
 from dice_core.part import find_part
 from dice_core.register import Registration
@@ -55,7 +55,7 @@ class Alignment:
         evened = even(images, self.part, self.exposure)
         transforms = Registration.to(self.target, self.part).transforms(evened)
         if unsteady is not None:
-            transforms = jitter(transforms, max(self.target.shape), unsteady)
+            transforms = compose(transforms, jitter(len(images), max(self.target.shape), unsteady))
         return warp(evened, transforms)
 
 

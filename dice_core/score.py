@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from skimage.transform import resize as skimage_resize
 
-from dice_core.affine import box_in_image, identity, jitter, warp
+from dice_core.affine import box_in_image, compose, identity, jitter, warp
 from dice_core.bank import Bank
 from dice_core.exhaustive import Exhaustive
 from dice_core.exposure import even, gains
@@ -23,7 +23,7 @@ from dice_core.stages import Stages, as_photographed
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
-CHUNK = 128
+CHUNK = 64
 """Images of one face rebuilt at once: they share the reading of its variation templates."""
 FEW = 16
 """Images of one face aligned or judged at once: step after step finds them in the nearest caches."""
@@ -164,10 +164,10 @@ class Scorer:
         """Even images of one face, and tell by which transforms they are laid on its target."""
         face = self._bank.faces[number]
         evened = even(work, face.part, face.exposure)
-        transforms = self._registrations[number].transforms(evened)
-        if self._unsteady is not None:
-            transforms = jitter(transforms, max(self._bank.size), self._unsteady)
-        return evened, transforms
+        return evened, self._registrations[number].transforms(evened)
+
+    def _moves(self, count: int) -> npt.NDArray[np.float32] | None:
+        return None if self._unsteady is None else jitter(count, max(self._bank.size), self._unsteady)
 
     def _residual_columns(
         self, work: npt.NDArray[np.uint8], which: npt.NDArray[np.intp]
@@ -181,8 +181,10 @@ class Scorer:
             face, limit = self._bank.faces[number], float(self._thresholds[number])
             for start in range(0, len(everyone), CHUNK):
                 own = everyone[start : start + CHUNK]
+                moves = self._moves(len(own))
                 for few in _slices(len(own), FEW):
-                    evened, transforms[own[few]] = self._even(number, work[own[few]])
+                    evened, pose = self._even(number, work[own[few]])
+                    transforms[own[few]] = pose if moves is None else compose(pose, moves[few])
                     warp(evened, transforms[own[few]], aligned[few])
                 rebuild(aligned[: len(own)], face.centre, face.components, rebuilt[: len(own)])
                 for few in _slices(len(own), FEW):

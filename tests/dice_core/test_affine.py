@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from dice_core import affine
-from dice_core.affine import box_in_image, identity, inverse, jitter, warp
+from dice_core.affine import box_in_image, compose, identity, inverse, jitter, warp
 
 
 def pose(turn=0.0, scale=1.0, shear=0.0, x=0.0, y=0.0):
@@ -44,7 +44,7 @@ def test_there_and_back_again_is_nowhere(rng):
 
 
 def test_jitter_spreads_as_is_stated(rng):
-    moved = jitter(np.repeat(pose(), 4000, axis=0), 64, rng)
+    moved = compose(np.repeat(pose(), 4000, axis=0), jitter(4000, 64, rng))
     assert moved.dtype == np.float32
     linear, shift = moved[:, :, :2] - np.eye(2), moved[:, :, 2]
     assert linear.std(axis=0) == pytest.approx(affine.JITTER_LINEAR, rel=0.08)
@@ -54,7 +54,7 @@ def test_jitter_spreads_as_is_stated(rng):
 
 def test_jitter_is_about_where_an_image_lies():
     own = pose(4, 1.1, 0, 3, -2)
-    moved = jitter(np.repeat(own, 4000, axis=0), 64, np.random.default_rng(5))
+    moved = compose(np.repeat(own, 4000, axis=0), jitter(4000, 64, np.random.default_rng(5)))
     np.testing.assert_allclose(moved.mean(axis=0), own[0], atol=0.05)
 
 
