@@ -241,7 +241,10 @@ class Proxy(Server):
     def requests(self, name):
         """List what was asked through one of the ports: status, method and path of each request."""
         port = self.urls[name].rsplit(":", 1)[1]
-        lines = self._access.read_text().splitlines() if self._access.exists() else []
+        lines = None
+        # A request is told only after it was answered, so who was answered may come too early.
+        while lines != (lines := self._access.read_text().splitlines() if self._access.exists() else []):
+            time.sleep(0.1)
         return [line.split(" ", 1)[1] for line in lines if line.startswith(f"{port} ")]
 
 

@@ -226,10 +226,10 @@ def test_of_two_scores_that_do_not_see_each_others_hold_no_row_is_lost_or_double
         if isinstance(event, Committed) and not overtaken:
             overtaken.append(event)
             monkeypatch.undo()
-            monkeypatch.setattr(storage, "held", lambda _: nullcontext())
+            monkeypatch.setattr(storage, "held", lambda _, **__: nullcontext())
             assert run(tar, targz).summary["complete"]
 
-    monkeypatch.setattr(storage, "held", lambda _: nullcontext())
+    monkeypatch.setattr(storage, "held", lambda _, **__: nullcontext())
     run(tar, targz, listener=overtaking)
     assert samples.rows(out).num_rows == 70
     assert cover(str(out)).complete

@@ -126,7 +126,7 @@ def test_the_table_shows_hostile_column_names_as_they_are_spelt(ask):
 
 def test_json_holds_names_unchanged_and_nothing_that_steers_a_terminal(ask):
     told = ask("SELECT member FROM scores WHERE folder = 'else'")
-    assert {HOSTILE, FORMULA} == {row["member"] for row in json.loads(told)}
+    assert {HOSTILE, FORMULA} < {row["member"] for row in json.loads(told)}
     assert all(letter.isprintable() or letter == "\n" for letter in told)
 
 
