@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from llvmlite import binding
 
 from dice_core import compiled as module
 from dice_core.compiled import compiled
@@ -29,6 +30,29 @@ def test_division_by_zero_is_numpys():
 
 def test_a_function_with_no_place_for_its_code_compiles_all_the_same():
     assert made_without_a_file(compiled())(21) == 42
+
+
+def test_loops_use_the_widest_vectors_of_a_processor_whose_clock_stays():
+    twice = made_without_a_file(compiled())  # what comes from the cache shows no assembly
+    assert (twice(np.ones(100, np.float32)) == 2).all()
+    (assembly,) = twice.inspect_asm().values()
+    assert ("zmm" in assembly) == binding.get_host_cpu_features().get("avx512vbmi2", False)
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"NUMBA_CPU_NAME": "generic"}, {"NUMBA_CPU_FEATURES": "+sse2"}, {"NUMBA_ENABLE_AVX": "0"}]
+)
+def test_what_the_user_has_numba_compile_for_stays(chosen):
+    program = "import dice_core.compiled; from numba import config; print(config.CPU_FEATURES)"
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | chosen,
+        cwd=Path(module.__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "prefer" not in told.stdout
 
 
 KERNEL = "from dice_core.compiled import compiled\n\n\n@compiled()\ndef twice(x):\n    return 2 * x\n"
