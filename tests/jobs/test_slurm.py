@@ -1,6 +1,8 @@
 """The job on a real SLURM of one node: workers as jobs, the whole job inside one, and as an array."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +17,9 @@ from jobs.check import check
 from jobs.config import ScoreSettings
 from jobs.errors import ExitCode, Refusal
 from jobs.events import Committed
+from jobs.fit import FitSettings, fit
 from jobs.score import score
+from jobs.teaching import Sources
 from jobs.verify import verify
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -44,7 +48,7 @@ def here(cluster, tmp_path, monkeypatch):
 @pytest.fixture
 def alone(lot, dice_model, tmp_path):
     """The rows of the serial run."""
-    command(lot, dice_model, tmp_path / "alone", "--cluster", "serial")
+    command([lot], dice_model, tmp_path / "alone", "--cluster", "serial")
     return samples.rows(tmp_path / "alone")
 
 
@@ -53,8 +57,8 @@ def lot(tmp_path_factory):
     return samples.write_tar(tmp_path_factory.mktemp("lot") / "lot.tar", [*dice.bad(6), *dice.good(18)])
 
 
-def command(lot, model, out, *more):
-    arguments = ["score", lot, "--model", model, "--out", out, "--max-rejects", "100%", *more]
+def command(lots, model, out, *more):
+    arguments = ["score", *lots, "--model", model, "--out", out, "--max-rejects", "100%", *more]
     done = subprocess.run(
         [PROGRAM / "python", "-m", "jobs", *map(str, arguments)], capture_output=True, text=True, check=False
     )
@@ -89,6 +93,25 @@ def test_a_job_killed_midway_costs_no_row_and_leaves_nothing_in_the_queue(
     cluster.wait_for(lambda: not cluster.active())
     assert not list(here.glob(".dask-jobqueue*"))
     assert list((here / "dice-inspect-logs").glob("dice-inspect-*"))
+
+
+def test_real_photographs_through_the_queue_by_the_command_alone(cluster, here, known_archive, tmp_path):
+    model = tmp_path / "model.npz"
+    fit(FitSettings(Sources(labelled=(str(known_archive),)), str(model), size=64, threads=2))
+    nights = [shutil.copy(known_archive, tmp_path / f"night{night}.tar") for night in range(4)]
+    alone, queued, log = tmp_path / "alone", tmp_path / "queued", here / "log"
+    command([known_archive, *nights], model, alone, "--cluster", "serial")
+    arguments = ["--out", queued, "--cluster", DEPLOY / "slurm.yaml", "--workers", "2", "--log-json", log]
+    with subprocess.Popen(
+        [PROGRAM / "python", "-m", "jobs", "score", known_archive, *nights, "--model", model, *arguments]
+    ) as job:
+        cluster.wait_for(lambda: job.poll() is not None or samples.parts(queued), 120)
+        cluster.run("scancel", cluster.queue("running")[0])
+        assert job.wait(240) == ExitCode.DONE
+    assert "worker_lost" in {json.loads(line)["event"] for line in log.read_text().splitlines()}
+    assert samples.rows(queued).equals(samples.rows(alone))
+    assert list(verify(str(queued))) == []
+    cluster.wait_for(lambda: not cluster.active())
 
 
 def test_the_whole_job_in_one_allocation_and_as_an_array_give_the_rows_of_one(
