@@ -22,9 +22,7 @@ def _multiply(x: Any, y: Any, rows: int, power: Any, xy: Any) -> None:
 
 
 @contracted
-def _close(
-    filtered: Any, covariance: Any, top: int, left: int, rows: int, width: int, drawn: Any, sums: Any
-) -> None:
+def _close(filtered: Any, covariance: Any, top: int, left: int, rows: int, width: int, drawn: Any) -> None:
     u, v, power, joint = filtered
     for row in range(index(rows)):
         for column in range(index(width)):
@@ -33,22 +31,17 @@ def _close(
             both = np.float32(covariance * (power[at] - squares) + _C2)
             # The differences are taken; what is left to do loses nothing in float32.
             shared = np.float32(2 * product + _C1) * np.float32(2 * covariance * (joint[at] - product) + _C2)
-            similar = shared / (np.float32(squares + _C1) * both)
-            drawn[index(top) + row, index(left) + column] = similar
-            sums[column] += similar
+            drawn[index(top) + row, index(left) + column] = shared / (np.float32(squares + _C1) * both)
 
 
 @contracted
-def maps(images: Any, references: Any, kernel: Any, planes: Any, mean: Any, drawn: Any) -> None:
-    """Write the map of each image with its reference, where windows lie inside, and the map's mean."""
+def maps(images: Any, references: Any, kernel: Any, planes: Any, drawn: Any) -> None:
+    """Write the map of each image with its reference, where windows lie inside."""
     x, y, power, xy, between, u, v, p, uv = planes
     reach, (count, high, wide) = 2 * kernel[1], drawn.shape
-    sums = np.empty(STRIDE)
     for number in range(count):
-        total = 0.0
         for left in range(0, wide, STRIDE - reach):
             width = min(STRIDE - reach, wide - left)
-            sums[:] = 0
             for begin in range(0, high, SLAB):
                 end = min(begin + SLAB, high)
                 lay(images[number], begin, end + reach, left, width + reach, x)
@@ -60,7 +53,4 @@ def maps(images: Any, references: Any, kernel: Any, planes: Any, mean: Any, draw
                     average(power, top - begin, kernel, width, between, p)
                     average(xy, top - begin, kernel, width, between, uv)
                     rows = min(ROWS, end - top)
-                    _close((u, v, p, uv), kernel[2], top, left, rows, width, drawn[number], sums)
-            for column in range(width):
-                total += sums[column]
-        mean[number] = total / (high * wide)
+                    _close((u, v, p, uv), kernel[2], top, left, rows, width, drawn[number])
