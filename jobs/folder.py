@@ -15,8 +15,8 @@ from jobs.plan import ArchiveRecord
 from jobs.reader import Limits
 from jobs.roots import NO_ROOTS, Roots
 
-ROWS_VERSION = 3
-"""Raised whenever the same image and the same model would give another row."""
+ROWS_VERSION = 4
+"""Raised whenever the same image and the same model would give another row, or a part another name."""
 
 JOB = "_job.json"
 MODEL = "_model.npz"
@@ -32,7 +32,8 @@ _LISTS = (SUMMARY, LOTS, LABELS, PLAN, PARTS, PROGRESS)
 
 _KIND = "dice-inspect job"
 _COMPACTED_KIND = "dice-inspect compacted job"
-_PART = re.compile(r"part-[0-9a-f]{12}-[0-9a-f]{12}-[0-9]{10,}\.parquet")
+# The shorter ones are of jobs before rows version 4, which are read and never added to.
+_PART = re.compile(r"part-([0-9a-f]{32}-[0-9a-f]{32}|[0-9a-f]{12}-[0-9a-f]{12})-[0-9]{10,}\.parquet")
 _COMPACTED_PART = re.compile(r"part-[0-9]{6,}\.parquet")
 
 

@@ -21,6 +21,9 @@ from jobs.storage import Entry
 SHARD_SIZE = 2000
 """Images in a shard, and about as many in a task: a quarter of a second's work at the least."""
 
+_DIGEST_BYTES = 16
+"""Of shorter ones two sources can be found that have the same, which would be one in the job's folder."""
+
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRecord:
@@ -138,7 +141,7 @@ def map_name(archive: str, index: int) -> str:
 
 
 def _digits(text: str) -> str:
-    return blake2b(text.encode(errors="surrogateescape"), digest_size=6).hexdigest()
+    return blake2b(text.encode(errors="surrogateescape"), digest_size=_DIGEST_BYTES).hexdigest()
 
 
 Walked = Callable[[int], None]

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from dice_core.member import Cut
 from jobs import parquet, storage
+from jobs.errors import Refusal
 from jobs.kinds import Kind
 from jobs.plan import ArchiveRecord, archive_prefix, part_name, part_prefix
 
@@ -136,20 +137,49 @@ def merged(out: str, records: Iterable[ArchiveRecord]) -> pa.Table | None:
 
     A plan that cannot be read is forgotten: sources named once more are planned anew, and none is scored
     twice for it.
+
+    Raises
+    ------
+    Refusal
+        Where two sources could not be told apart, as `check_apart` has it.
     """
     try:
         known = _table(read(out))
     except ValueError:
         known = None
     listed = _table(map(_line, records))
+    sources = _sources(listed)
     if known is None:
+        check_apart(sources)
         return listed
-    length = len(archive_prefix(""))
-    keys = pc.utf8_slice_codeunits(listed["prefix"], 0, length)
-    others = pc.invert(pc.is_in(pc.utf8_slice_codeunits(known["prefix"], 0, length), keys))
+    there = _sources(known)
+    check_apart([*there, *sources])
+    named = set(sources)
+    others = pa.array([source not in named for source in there], pa.bool_())
     joined = pa.concat_tables([known.filter(others), listed]).sort_by("archive")
     unchanged = storage.exists(storage.join(out, PLAN)) and joined.equals(known)
     return None if unchanged else joined
+
+
+def check_apart(sources: Iterable[tuple[str, str]]) -> None:
+    """Refuse two sources of which one would be taken for the other.
+
+    Parameters
+    ----------
+    sources
+        Each one's name as it is printed, and how the names of its parts begin; the same one may come again.
+
+    Raises
+    ------
+    Refusal
+        Where the parts of two begin alike.
+    """
+    archives: dict[str, str] = {}
+    for archive, begin in sources:
+        if archives.setdefault(begin, archive) != archive:
+            raise Refusal(
+                f"{archive}: its parts would have the names of those of {archives[begin]}: rename one of them"
+            )
 
 
 def write(out: str, lines: pa.Table) -> None:
@@ -163,6 +193,11 @@ def _line(record: ArchiveRecord) -> Planned:
     firsts, offsets = [cut.index for cut in record.cuts], [cut.offset for cut in record.cuts]
     prefix, kind = part_prefix(record), record.kind.value
     return Planned(archive, record.identity, record.members, prefix, firsts, offsets, kind, record.stamp)
+
+
+def _sources(lines: pa.Table) -> list[tuple[str, str]]:
+    begins = pc.utf8_slice_codeunits(lines["prefix"], 0, len(archive_prefix("")))
+    return list(zip(lines["archive"].to_pylist(), begins.to_pylist(), strict=True))
 
 
 def _table(lines: Iterable[Planned]) -> pa.Table:

@@ -76,6 +76,7 @@ def survey(
         if named.setdefault(name, path) != path:
             raise Refusal(f"{path}: would have the name of {named[name]}, {name}: leave one of them out")
         _check_folder(settings, path)
+    planlist.check_apart((storage.printable(name), archive_prefix(name)) for name in named)
     cache = PlanCache(cache_folder(), shard_size=settings.shard_size, max_members=settings.limits.max_members)
     with Surveying(len(settled), listener).following() as surveying:
 

@@ -286,7 +286,7 @@ def test_a_cluster_without_workers_is_given_up_after_a_while(monkeypatch):
 def test_closing_cancels_what_has_not_begun(client, tmp_path):
     task = Gated(tmp_path)
     outcomes = run((bundle(index) for index in range(200, 260)), task, client)
-    next(outcomes)
+    first = number(next(outcomes))
     outcomes.close()
     deadline = time.monotonic() + 30
     while max(client.run(lambda dask_worker: len(dask_worker.state.tasks)).values()) > 1:  # the one that runs
@@ -294,7 +294,7 @@ def test_closing_cancels_what_has_not_begun(client, tmp_path):
         time.sleep(0.005)
     task.gate.touch()
     list(run([bundle(300)], task, client))  # what was still queued would run before it
-    assert task.lines[0] == "/200.tar"
+    assert task.lines[0] == f"/{first}.tar"  # of a window, the scheduler takes any first
     assert task.lines[-1] == "/300.tar"
     assert len(task.lines) <= 3
 

@@ -31,6 +31,15 @@ def test_the_fingerprint_tells_whatever_decides_the_rows(changes, same):
     assert (folder.fingerprint(reordered) == folder.fingerprint(DECIDES)) is same
 
 
+@pytest.mark.parametrize(
+    ("digits", "known"),
+    [((32, 32), True), ((12, 12), True), ((12, 32), False), ((31, 31), False), ((33, 33), False)],
+)
+def test_parts_have_hashes_of_128_bits_or_of_48_as_older_jobs_have(digits, known):
+    archive, content = ("0" * count for count in digits)
+    assert folder.is_part(f"part-{archive}-{content}-0000000000.parquet") is known
+
+
 def test_a_new_folder_holds_job_and_model(tmp_path):
     out = str(tmp_path / "deep" / "out")
     decides = folder.deciding(folder.parquet.digest(b"model"), 4, Limits())

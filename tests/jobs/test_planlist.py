@@ -2,6 +2,7 @@ import pytest
 
 from dice_core.member import Cut
 from jobs import plan, planlist
+from jobs.errors import Refusal
 from jobs.plan import ArchiveRecord, Kind
 
 
@@ -75,6 +76,31 @@ def test_a_name_that_is_not_utf8_is_printed_and_told_apart_by_its_parts(out):
     (source,) = planlist.read(out)
     assert source.archive == r"/\xff.tar"
     assert list(source.parts) == [shard.part for shard in plan.shards([odd])]
+
+
+TWINS = ("/night/3652599.tar", "/night/8985076.tar")
+"""Two names that have the same hash of 48 bits."""
+
+
+def test_two_sources_are_two_where_a_short_hash_of_their_names_is_one(out):
+    add(out, record(TWINS[0]))
+    add(out, record(TWINS[1]))
+    assert archives(out) == [(name, "1-1") for name in TWINS]
+    named = [part for source in planlist.read(out) for part in source.parts]
+    assert len(set(named)) == 6
+    assert list(planlist.live(out, named)) == named
+
+
+@pytest.mark.parametrize("starts", [1, 2])
+def test_two_sources_whose_parts_would_have_the_same_names_are_refused(out, starts, monkeypatch):
+    monkeypatch.setattr(plan, "_DIGEST_BYTES", 6)
+    one, other = map(record, TWINS)
+    if starts == 2:
+        add(out, one)
+    with pytest.raises(Refusal, match=f"{TWINS[1]}: its parts would have the names of those of {TWINS[0]}"):
+        add(out, *(one, other)[starts - 1 :])
+    assert archives(out) == [(TWINS[0], "1-1")][: starts - 1]
+    assert add(out, record(TWINS[0], "2-2"))
 
 
 def test_a_damaged_plan_is_told_and_written_anew(out, tmp_path):

@@ -70,5 +70,5 @@ def test_refuses_rows_that_do_not_go_together(names, found, overwrite, told):
 def test_a_setting_unknown_to_the_older_job_is_a_change():
     older = job()
     del older["decides"]["rows_version"]
-    with pytest.raises(Refusal, match="rows_version was None, is 3"):
+    with pytest.raises(Refusal, match="rows_version was None, is 4"):
         decide("out", ["_job.json"], older, DECIDES, [], overwrite=False)

@@ -178,6 +178,13 @@ def test_refuses_two_archives_of_one_name(tmp_path, lots):
         surveyed(asked)
 
 
+def test_refuses_two_archives_whose_parts_would_have_the_same_names(tmp_path, lots, monkeypatch):
+    monkeypatch.setattr(sources, "archive_prefix", lambda name: f"part-{len(name)}-")
+    other = shutil.copytree(lots, tmp_path / "to")
+    with pytest.raises(Refusal, match=r"to/a\.tar: its parts would have the names of those of .*in/a\.tar"):
+        surveyed(settings(tmp_path, lots / "a.tar", other / "a.tar"))
+
+
 def test_refuses_a_root_without_a_source(tmp_path, lots):
     with pytest.raises(Refusal, match="--source-root /mnt/slip: no source lies there"):
         surveyed(settings(tmp_path, lots / "*", source_roots=("/mnt/slip=line3",)))
