@@ -152,14 +152,13 @@ def _score_alone(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
         if told.get("unsettled") != job.unsettled:
             told["unsettled"] = job.unsettled
             folder.write_json(storage.join(job.out, folder.SUMMARY), told)
-        return ScoreResult(_exit_code(settings, tally, failed=0), told)
+        return ScoreResult(_exit_code(settings, tally, told), told)
     for name in (folder.SUMMARY, folder.LOTS):
         storage.remove(storage.join(job.out, name))
     result = _run(job, stream)
-    code = _exit_code(settings, result.total.tally, result.failed)
     decided = {"fingerprint": job.shard.fingerprint, "model_hash": job.shard.model_hash}
     told = close(job.out, result, evaluate, decided, settings.told(), job.labelling, job.unsettled)
-    return ScoreResult(code, told, result.rows)
+    return ScoreResult(_exit_code(settings, result.total.tally, told), told, result.rows)
 
 
 def _score_share(job: _Job, stream: Stream) -> ScoreResult:
@@ -303,5 +302,7 @@ def _score_pending(job: _Job, emit: Stream, commit: Callable[[PartReport], None]
     job.deadline.check()
 
 
-def _exit_code(settings: ScoreSettings, tally: Tally, failed: int) -> ExitCode:
-    return summary.exit_code(tally, RejectLimit.parse(settings.max_rejects), shards_failed=failed > 0)
+def _exit_code(settings: ScoreSettings, tally: Tally, told: Mapping[str, Any]) -> ExitCode:
+    # Also of sources that this start was not asked for: whoever goes on takes the job for done.
+    lacking = not told.get("complete")
+    return summary.exit_code(tally, RejectLimit.parse(settings.max_rejects), shards_failed=lacking)

@@ -447,6 +447,19 @@ def test_a_failing_shard_is_told_and_retried_by_the_same_command(lot, model, out
     assert verify(out) == []
 
 
+def test_a_job_that_lacks_rows_of_a_source_not_named_again_does_not_end_well(lot, model, out, tmp_path):
+    other = samples.write_tar(tmp_path / "other.tar", samples.images(150, seed=1))
+    assert run([lot, other], model, out, deadline="0s").exit_code is ExitCode.DEADLINE
+    for scored in (150, 0):
+        partly = run(other, model, out)
+        assert (partly.exit_code, partly.scored) == (ExitCode.SHARDS_FAILED, scored)
+        assert partly.summary["complete"] is False
+        assert partly.summary["missing"]["missing_shards"] == 6
+    assert run(lot, model, out).exit_code is ExitCode.DONE
+    assert run(other, model, out).exit_code is ExitCode.DONE
+    assert verify(out) == []
+
+
 def test_a_source_that_changes_under_the_job_fails_loudly(lot, model, out, tmp_path):
     source = tmp_path / "lot.tar"
     source.write_bytes(Path(lot).read_bytes())
