@@ -1,7 +1,7 @@
 """What a scoring does with a table of labels: takes it, gives it to the workers, tells what came of it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -85,10 +85,11 @@ class Labelling:
         """Hash what the table says."""
         return None if self.labels is None else self.labels.hash
 
-    def check(self, records: Sequence[ArchiveRecord]) -> None:
-        """Refuse a table that may mean either of two sources."""
+    def check(self, records: Sequence[ArchiveRecord], earlier: Iterable[str] = ()) -> None:
+        """Refuse a table that may mean either of two sources, of this start or of `earlier` ones."""
         if self.labels is not None:
-            self.labels.check([record.archive for record in records])
+            asked = (storage.printable(record.archive) for record in records)
+            self.labels.check(dict.fromkeys([*earlier, *asked]))
 
     def write(self, out: str) -> LabelFile | None:
         """Put what the table says into the job folder, for the workers."""

@@ -132,6 +132,11 @@ def remembered(out: str) -> dict[str, Planned]:
         return {}
 
 
+def archives(out: str) -> Iterator[str]:
+    """Name the sources that were planned, as they are printed; none where that cannot be read."""
+    yield from (planned.archive for planned in remembered(out).values())
+
+
 def merged(out: str, records: Iterable[ArchiveRecord]) -> pa.Table | None:
     """Join sources to those planned before, in the place of what they were; None where that changes nothing.
 

@@ -116,7 +116,7 @@ def score(
             labels=labelling.hash,
         )
         surveyed = survey(settings, decides, time.time(), listener)
-        labelling.check(surveyed.records)
+        labelling.check(surveyed.records, () if settings.overwrite else planlist.archives(settings.out))
         apart = (settings.out, settings.model, *(record.path for record in surveyed.records))
         with eventlog.opened(settings.log_json, apart) as log, hold(settings.out, shared=bool(settings.part)):
             stream = Stream(listener, log)

@@ -82,6 +82,28 @@ def test_a_table_that_may_mean_either_source_is_refused_before_anything_is_writt
     assert not (tmp_path / "out").exists()
 
 
+def test_a_table_that_may_mean_a_source_of_an_earlier_start_is_refused(tmp_path, model):
+    sources = []
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        sources.append(samples.write_tar(tmp_path / name / "lot.tar", LISTED))
+    table = write(tmp_path / "labels", "lot.tar,00.jpg,,bright")
+    run(tmp_path, model, sources[0], labels=table)
+    with pytest.raises(Refusal, match=r"lot\.tar may be .*/a/lot\.tar or .*/b/lot\.tar: write more"):
+        run(tmp_path, model, sources[1], labels=table)
+    assert set(samples.rows(tmp_path / "out")["archive"].to_pylist()) == {sources[0]}
+    # What goes with the rows of the other can be meant no more.
+    run(tmp_path, model, sources[1], labels=table, overwrite=True)
+    assert run(tmp_path, model, sources[1], labels=table).summary["labels"]["matched"] == 1
+
+
+def test_a_source_whose_name_is_no_text_is_one_source_however_often_it_is_named(tmp_path, model):
+    lot = samples.write_tar(tmp_path / "lot\udcff.tar", LISTED)
+    table = write(tmp_path / "labels", r"lot\xff.tar,00.jpg,,bright")
+    for _ in range(2):
+        assert run(tmp_path, model, lot, labels=table).summary["labels"]["matched"] == 1
+
+
 def test_labels_that_the_model_does_not_know_are_counted_and_refused_where_it_knows_none(tmp_path):
     table = write(tmp_path / "some", "a,1,,bright", "a,2,,nok", "a,3,,nok", "a,4,,fine")
     assert Labelling.read(table, SCORER).unknown == {"fine": 1, "nok": 2}
