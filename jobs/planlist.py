@@ -172,15 +172,22 @@ def check_apart(sources: Iterable[tuple[str, str]]) -> None:
     Parameters
     ----------
     sources
-        Each one's name as it is printed, and how the names of its parts begin; the same one may come again.
+        Each one's name as it is printed, and how the names of its parts begin, which follows from the name
+        as it is; the same one may come again.
 
     Raises
     ------
     Refusal
-        Where the parts of two begin alike.
+        Where the names of two are printed alike, or their parts begin alike.
     """
+    begins: dict[str, str] = {}
     archives: dict[str, str] = {}
     for archive, begin in sources:
+        if begins.setdefault(archive, begin) != begin:
+            raise Refusal(
+                f"{archive}: so the names of two sources are printed, one of which has bytes that are no "
+                "text: rename one of them"
+            )
         if archives.setdefault(begin, archive) != archive:
             raise Refusal(
                 f"{archive}: its parts would have the names of those of {archives[begin]}: rename one of them"

@@ -61,7 +61,8 @@ def survey(
     Raises
     ------
     Refusal
-        Where a source is not taken, or two would have one name; where the folder's job file is none.
+        Where a source is not taken, or two would have one name, if only as it is printed; where the folder's
+        job file is none.
     """
     job = None if settings.overwrite else folder.read_job(settings.out)
     roots = Roots.parse(settings.source_roots).over(job.get("roots", {}) if job else {})

@@ -103,6 +103,16 @@ def test_two_sources_whose_parts_would_have_the_same_names_are_refused(out, star
     assert add(out, record(TWINS[0], "2-2"))
 
 
+@pytest.mark.parametrize("starts", [1, 2])
+def test_two_sources_whose_names_are_printed_alike_are_refused(out, starts):
+    one, other = record("/\udcff.tar"), record(r"/\xff.tar")
+    if starts == 2:
+        add(out, one)
+    with pytest.raises(Refusal, match=r"/\\xff\.tar: so the names of two sources are printed"):
+        add(out, *(one, other)[starts - 1 :])
+    assert len(archives(out)) == starts - 1
+
+
 def test_a_damaged_plan_is_told_and_written_anew(out, tmp_path):
     (tmp_path / planlist.PLAN).write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="not a plan"):

@@ -550,6 +550,14 @@ def changed_source(tmp_path, model, out, **_):
     return {"sources": source}, "a.tar: changed since the rows"
 
 
+def printed_as_another_source(model, out, tmp_path, **_):
+    odd, other = (
+        samples.write_tar(tmp_path / name, samples.images(10)) for name in ("\udcff.tar", r"\xff.tar")
+    )
+    run(odd, model, out)
+    return {"sources": other}, r"/\xff.tar: so the names of two sources are printed"
+
+
 def a_job_as_source(lot, model, tmp_path, **_):
     run(lot, model, str(tmp_path / "first"))
     return {"sources": str(tmp_path / "first")}, "first: a job folder is no source"
@@ -577,6 +585,7 @@ def broken_part(lot, model, out, **_):
         other_setting,
         other_model,
         changed_source,
+        printed_as_another_source,
         a_job_as_source,
         broken_part,
     ],

@@ -185,6 +185,13 @@ def test_refuses_two_archives_whose_parts_would_have_the_same_names(tmp_path, lo
         surveyed(settings(tmp_path, lots / "a.tar", other / "a.tar"))
 
 
+def test_refuses_two_archives_whose_names_are_printed_alike(tmp_path, lots):
+    for name in ("\udcff.tar", r"\xff.tar"):
+        shutil.copy(lots / "a.tar", tmp_path / name)
+    with pytest.raises(Refusal, match=r"/\\xff\.tar: so the names of two sources are printed"):
+        surveyed(settings(tmp_path, tmp_path / "*.tar"))
+
+
 def test_refuses_a_root_without_a_source(tmp_path, lots):
     with pytest.raises(Refusal, match="--source-root /mnt/slip: no source lies there"):
         surveyed(settings(tmp_path, lots / "*", source_roots=("/mnt/slip=line3",)))
