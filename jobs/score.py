@@ -297,6 +297,7 @@ def _score_pending(job: _Job, emit: Stream, commit: Callable[[PartReport], None]
         except StoppedError as error:
             text = f"{error}: what is committed stays, the same command scores what is missing"
             emit(Failed(None, None, None, text))
+            return  # to go on at once, as after a deadline, would meet the same
         finally:
             emit(Scored(time.monotonic() - began))
     job.deadline.check()

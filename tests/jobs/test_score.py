@@ -10,8 +10,9 @@ import pytest
 import samples
 
 from dice_core.scale import OnSize
-from jobs import backlog, events, files, kernels, storage
+from jobs import backlog, breaker, events, files, kernels, storage
 from jobs.config import ScoreSettings
+from jobs.deadline import Deadline
 from jobs.errors import ExitCode, Refusal
 from jobs.events import Committed, Done, Failed, Planned, Rejected, Retried, Scored, Started, WorkerLost
 from jobs.parquet import digest
@@ -400,6 +401,25 @@ def test_a_write_that_fails_leaves_nothing_and_is_told(lot, model, out, monkeypa
     assert "Input/output error" in result.summary["failures"][0]["error"]
     assert len(samples.parts(out)) == 5
     assert not [name for name in samples.names(out) if name.endswith(".tmp")]
+
+
+@pytest.mark.parametrize("part", [None, "1/1"])
+def test_storage_that_is_down_goes_before_a_deadline_that_is_met(lot, model, out, part, monkeypatch):
+    write, ticks = files.os.fsync, itertools.count()
+
+    def failing(descriptor):
+        if "part-" in Path(f"/proc/self/fd/{descriptor}").readlink().name:
+            raise OSError(5, "Input/output error")
+        return write(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", failing)
+    monkeypatch.setattr(breaker, "PATIENCE", 0.05)
+    monkeypatch.setattr(breaker, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(backlog, "DELAYS", (0.1,))
+    monkeypatch.setattr("jobs.score.Deadline", lambda seconds: Deadline(seconds, lambda: next(ticks)))
+    result = run(lot, model, out, task_images=100, deadline="4s", part=part)
+    assert result.exit_code is ExitCode.SHARDS_FAILED
+    assert "storage is down" in result.summary["failures"][-1]["error"]
 
 
 def test_a_shard_that_failed_with_others_is_tried_again_alone(lot, model, out, serial_rows, monkeypatch):
