@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from dice_core.rows import SCHEMA, SCHEMA_VERSION
 from dice_core.tally import Tally
-from jobs import folder, held, parquet, parts, storage
+from jobs import corrections, decisions, folder, held, parquet, parts, records, storage
 from jobs.caveats import incomplete
 from jobs.coverage import cover
 from jobs.errors import Refusal
@@ -43,7 +43,8 @@ class Compacted:
 def compact(out: str, new: str, counting: Counting) -> Compacted:
     """Copy the parts of a complete job into large files in another folder, by archive and index.
 
-    The same command again goes on after the last file that is whole.
+    Its reviews and decisions go with them. The same command again goes on after the last file that is whole,
+    and brings what was reviewed or decided since.
 
     Parameters
     ----------
@@ -57,7 +58,8 @@ def compact(out: str, new: str, counting: Counting) -> Compacted:
     Raises
     ------
     Refusal
-        Where the job is not complete, a part of it is not as it was written, or `new` holds something else.
+        Where the job is not complete, a part of it is not as it was written, or `new` holds something else,
+        such as a review or decision of its own under the number of another.
     """
     job = folder.read_job(out)
     if job is None:
@@ -107,6 +109,7 @@ class _Compaction:
     def run(self, counting: Counting) -> Compacted:
         """Write what is not there; the job file first, the list and the summary last."""
         self._claim()
+        self._carry()
         if storage.exists(storage.join(self._new, folder.SUMMARY)):
             return Compacted(len(self._listed), self._total, sum(1 for _ in parts.listed(self._new)), 0)
         told = folder.read_summary(self._out)
@@ -146,6 +149,12 @@ class _Compaction:
                 f"{self._new}: holds another compacted job, or this one as it was: "
                 "name another folder with --out"
             )
+
+    def _carry(self) -> None:
+        """Copy reviews and decisions; no list has their hashes, but those in force have to be readable."""
+        corrections.read(self._out)
+        decisions.read(self._out)
+        records.carry(self._out, self._new)
 
     def _copy(self, name: str, digest: str) -> None:
         url = storage.join(self._out, name)

@@ -59,3 +59,24 @@ def add(out: str, kind: Kind, number: int, content: bytes) -> str:
     except OSError as error:
         raise Refusal(f"{out}: {error.strerror or error}: make it writable") from error
     return name
+
+
+def carry(out: str, new: str) -> None:
+    """Copy the records of a job folder that another lacks, or none.
+
+    Raises
+    ------
+    Refusal
+        Where the other has one of its own under the number of one of these, or it cannot be written.
+    """
+    there = set(storage.list_names(new))
+    lacking: list[tuple[Kind, int, bytes]] = []
+    for kind in Kind:
+        for number, url in listed(out, kind):
+            name, content = url.rsplit("/", 1)[-1], storage.read(url)
+            if name not in there:
+                lacking.append((kind, number, content))
+            elif storage.read(storage.join(new, name)) != content:
+                raise Refusal(f"{new}: {name} is another than that of {out}: name another folder with --out")
+    for record in lacking:
+        add(new, *record)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import samples
 
+from dice_core.policy import Policy
 from dice_core.tally import Tally
 from jobs import compact as module
 from jobs import held, parquet, storage
@@ -16,9 +17,11 @@ from jobs.caveats import incomplete as incomplete_lines
 from jobs.compact import Compacted
 from jobs.config import ScoreSettings
 from jobs.coverage import cover
+from jobs.decide import decide
 from jobs.errors import Refusal
 from jobs.evaluate import evaluate
 from jobs.query import query
+from jobs.review import review
 from jobs.score import score
 from jobs.verify import verify
 
@@ -184,6 +187,50 @@ def test_the_same_job_gives_the_same_bytes_whatever_the_order_of_its_list(out, n
     assert content(tmp_path / "again") == content(new)
 
 
+NOW = 1795680000.0
+
+
+def judge(out, label="ano"):
+    """Correct the label of the highest score, and decide a threshold by it."""
+    sql = "SELECT content_hash FROM verdicts ORDER BY defect_score DESC, content_hash LIMIT 1"
+    (content,) = query(str(out), sql)["content_hash"].to_pylist()
+    table = out.parent / "corrections.csv"
+    table.write_text(f"content_hash,correction\n{content},{label}\n")
+    review(str(out), str(table), NOW)
+    decide(str(out), Policy.parse("value=1000"), NOW)
+
+
+def judged(out):
+    """What counts now."""
+    verdicts = query(str(out), 'SELECT * FROM verdicts ORDER BY archive, "index"')
+    return verdicts.to_pylist(), evaluate(str(out)), evaluate(str(out), decided=True)
+
+
+def test_what_was_reviewed_and_decided_counts_in_it_too(out, new):
+    before = judged(out)
+    judge(out)
+    assert before != judged(out)
+    compact(out, new)
+    assert judged(new) == judged(out)
+    assert verify(str(new)) == []
+    judge(out, "bright")
+    assert judged(new) != judged(out)
+    assert compact(out, new).written == 0
+    assert judged(new) == judged(out)
+
+
+def test_what_was_decided_in_it_stays(out, new):
+    compact(out, new)
+    judge(new)
+    before = content(new)
+    assert compact(out, new).written == 0
+    assert content(new) == before
+    judge(out, "dark")
+    with pytest.raises(Refusal, match=r"new: _decision-0001\.json is another than that of .*out"):
+        compact(out, new)
+    assert content(new) == before
+
+
 def test_progress_tells_of_every_row(out, new):
     told = Told()
     assert compact(out, new, told) == Compacted(SHARDS, ROWS, 1, 1)
@@ -207,6 +254,7 @@ def small(monkeypatch):
 def test_a_compaction_killed_at_any_write_goes_on_and_ends_equal(out, new, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "FILE_BYTES", 12_000)
     monkeypatch.setattr(module, "ROW_GROUP", 16)
+    judge(out)
     compact(out, tmp_path / "whole")
     whole = content(tmp_path / "whole")
     writing = storage.writing
@@ -215,8 +263,8 @@ def test_a_compaction_killed_at_any_write_goes_on_and_ends_equal(out, new, tmp_p
         left = iter(range(survived))
 
         @contextmanager
-        def dying(url, left=left):
-            with writing(url) as file:
+        def dying(url, left=left, **options):
+            with writing(url, **options) as file:
                 yield file
                 if next(left, None) is None:
                     raise KeyboardInterrupt
@@ -332,6 +380,16 @@ def flipped(out, **_):
     return f"{path.name}: its bytes are not those that were written"
 
 
+def broken_review(out, **_):
+    (out / "_review-0001.parquet").write_bytes(b"nonsense")
+    return r"_review-0001\.parquet: not a list of corrections"
+
+
+def broken_decision(out, **_):
+    (out / "_decision-0001.json").write_text("nonsense")
+    return r"_decision-0001\.json: not a decision"
+
+
 def flipped_lots(out, **_):
     path = out / "_lots.parquet"
     data = bytearray(path.read_bytes())
@@ -341,7 +399,21 @@ def flipped_lots(out, **_):
 
 
 @pytest.mark.parametrize(
-    "case", [incomplete, not_ended, no_job, compacted, foreign, a_job, another, a_file, flipped, flipped_lots]
+    "case",
+    [
+        incomplete,
+        not_ended,
+        no_job,
+        compacted,
+        foreign,
+        a_job,
+        another,
+        a_file,
+        flipped,
+        flipped_lots,
+        broken_review,
+        broken_decision,
+    ],
 )
 def test_refuses_in_one_line_and_leaves_the_job(case, out, new):
     told = case(out=out, new=new)
