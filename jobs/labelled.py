@@ -25,6 +25,9 @@ Small = npt.NDArray[np.int32]
 DUPLICATES_HELD = 8_000_000
 """Images whose contents are compared at once; the rows are read once for as many."""
 
+_RUN_BITS = 34
+"""Of the number of a run of frames, those that count runs of one archive and label."""
+
 _LOOSE = 100
 """Batches whose numbers are joined before more are read."""
 
@@ -98,13 +101,16 @@ def read_labelled(rows: ds.Dataset, bank: Bank, corrected: Corrections = NONE) -
     columns = ["archive", "index", "label", "lot", "verdict", "face", "content_hash", *SCORE_DIRECTIONS]
     archives: dict[str, int] = {}
     lots: dict[str, int] = {}
+    pairs: dict[int, int] = {}
     pieces: list[dict[str, npt.NDArray[Any]]] = []
     loose = 0
     has_label = pc.is_in(ds.field("label"), pa.array(labels)) | corrected.touches()
     for batch in map(corrected.apply, _batches(rows, columns, has_label)):
         label, hashes = _positions(batch["label"], labels), batch["content_hash"]
-        # One number for archive, label and run: frames of one part follow each other in one folder.
-        run = (_number(batch["archive"], archives) << 44) + (label << 34)
+        # Frames of one part follow each other in one folder. Only pairs of archive and label that are met
+        # have numbers, as those of all would not fit beside that of the run.
+        pair = _number(batch["archive"], archives) * len(labels) + label
+        run = _number(pa.array(pair), pairs) << _RUN_BITS
         pieces.append(
             {
                 "bad": label >= len(faces),
@@ -128,6 +134,11 @@ def read_labelled(rows: ds.Dataset, bank: Bank, corrected: Corrections = NONE) -
             joined = pieces[-loose:]
             pieces[-loose:] = [{name: np.concatenate([each[name] for each in joined]) for name in joined[0]}]
             loose = 0
+
+    # In the order of archives and labels, wherever batches began.
+    rank = np.argsort(np.argsort(np.fromiter(pairs, np.int64, len(pairs)))) << _RUN_BITS
+    for piece in pieces:
+        piece["run"] = rank[piece["run"] >> _RUN_BITS] + (piece["run"] & ((1 << _RUN_BITS) - 1))
 
     def put(name: str, dtype: type) -> npt.NDArray[Any]:
         return np.concatenate([np.empty(0, dtype), *(piece.pop(name) for piece in pieces)])
@@ -174,7 +185,7 @@ def _batches(
             yield batch
 
 
-def _number(names: pa.Array, known: dict[str, int]) -> Numbers:
+def _number(names: pa.Array, known: dict[Any, int]) -> Numbers:
     """Give each name its number, in the order they are met."""
     coded = names.dictionary_encode()
     numbers = [known.setdefault(name, len(known)) for name in coded.dictionary.to_pylist()]

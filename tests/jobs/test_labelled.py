@@ -100,6 +100,42 @@ def test_a_run_is_twelve_frames_of_one_label_and_archive(read):
     assert same(found.lot.tolist()) == [0, 0, 0, 0, 4, 4]
 
 
+def test_runs_of_very_many_labels_are_told_apart(make_named_bank):
+    names = [f"face{number:04d}" for number in range(1026)]
+    rows = [
+        row(high(1), label=names[1024]),
+        row(high(2), label=names[0], archive="y.tar"),
+        row(high(3), label=names[1025]),
+        row(high(4), label=names[1], archive="y.tar"),
+    ]
+    found = read_labelled(dataset([each | {"face": names[0]} for each in rows]), make_named_bank(*names))
+    assert same(found.run.tolist()) == same(found.group.tolist()) == [0, 1, 2, 3]
+
+
+def test_runs_of_very_many_archives_are_told_apart(read, monkeypatch):
+    number = labelled._number
+
+    def as_of_many(names, known):
+        """Number archives as if a million others lay between them."""
+        return number(names, known) << (20 if pa.types.is_string(names.type) else 0)
+
+    monkeypatch.setattr(labelled, "_number", as_of_many)
+    found = read([row(high(each), archive=f"{each}.tar", index=each) for each in range(5)])
+    assert same(found.run.tolist()) == same(found.group.tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_runs_are_numbered_by_archive_and_label_in_whichever_order_they_come(read):
+    rows = [
+        row(high(1), label="ano"),
+        row(high(2), label="ano", index=13),
+        row(high(3), label="b", archive="y.tar"),
+        row(high(4), label="a"),
+        row(high(5), label="a", archive="y.tar"),
+    ]
+    found = read(rows)
+    assert np.argsort(found.run).tolist() == [3, 0, 1, 4, 2]
+
+
 def test_runs_that_share_a_photograph_are_one_part(read):
     rows = [
         row(high(1), index=0),
