@@ -36,3 +36,17 @@ class Handler(pyarrow.fs.FSSpecHandler):  # type: ignore[misc] # ships no types
 def files_of(folder: str) -> pyarrow.fs.FileSystem:
     """Give the file system of what lies in a folder; its paths are those that `storage.absolute` gives."""
     return pyarrow.fs.PyFileSystem(Handler()) if storage.is_remote(folder) else pyarrow.fs.LocalFileSystem()
+
+
+def opened(url: str) -> pa.NativeFile:
+    """Open a file for Arrow to read, to be closed by the caller.
+
+    A local one is Arrow's own throughout: if one of its threads lets go of a file of Python's while the
+    interpreter ends, the process is aborted.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be opened.
+    """
+    return files_of(url).open_input_file(storage.absolute(url))

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from dice_core.rows import SCHEMA, SCHEMA_VERSION
 from dice_core.tally import Tally
 from jobs import corrections, decisions, folder, held, parquet, parts, records, storage
+from jobs.arrowfiles import opened
 from jobs.caveats import incomplete
 from jobs.coverage import cover
 from jobs.errors import Refusal
@@ -208,7 +209,7 @@ class _Compaction:
         if parquet.hash_file(url) != (part["size"], part["hash"]):
             raise _damaged(url, "its bytes are not those that were written")
         try:
-            with storage.open_read(url) as file:
+            with opened(url) as file:
                 content = pq.ParquetFile(file)
                 for batch in content.iter_batches(_BATCH):
                     groups.add(batch)

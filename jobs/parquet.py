@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.arrowfiles import opened
 
 HASH_BYTES = 16
 """BLAKE2b-128, for images, parts and models alike."""
@@ -122,7 +123,7 @@ def kept(footer: pq.FileMetaData) -> dict[str, str]:
 
 def read_columns(url: str, columns: Sequence[str] | None = None) -> pa.Table:
     """Read the named columns of a part, or all of them."""
-    with storage.open_read(url) as file:
+    with opened(url) as file:
         return pq.read_table(file, columns=None if columns is None else list(columns))
 
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from dice_core.rows import SCHEMA, SCHEMA_VERSION
 from dice_core.tally import Kind, Tally
 from jobs import folder, held, parquet, storage
+from jobs.arrowfiles import opened
 from jobs.held import Held
 from jobs.shard import PartReport
 from jobs.summary import Total
@@ -36,7 +37,7 @@ def check_part(out: str, listed: PartReport, job: Mapping[str, Any]) -> Checked:
         wrong = "its bytes are not those that were written"
     else:
         try:
-            with storage.open_read(url) as file:
+            with opened(url) as file:
                 return _check_content(pq.ParquetFile(file), listed, job)
         except _BROKEN as error:
             wrong = f"not a part: {' '.join(str(error).split())}"

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from dice_core.tally import Tally
 from jobs import parquet, storage
+from jobs.arrowfiles import opened
 from jobs.errors import Refusal
 from jobs.folder import PARTS, is_part
 from jobs.shard import PartReport, read_report
@@ -41,7 +42,7 @@ def listed(out: str) -> Iterator[PartReport]:
     url = storage.join(out, PARTS)
     if not storage.exists(url):
         return
-    with storage.open_read(url) as file:
+    with opened(url) as file:
         try:
             for batch in pq.ParquetFile(file).iter_batches(_ROW_GROUP):
                 for line in batch.to_pylist():

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from dice_core.member import Cut
 from jobs import parquet, storage
+from jobs.arrowfiles import opened
 from jobs.errors import Refusal
 from jobs.kinds import Kind
 from jobs.plan import ArchiveRecord, archive_prefix, part_name, part_prefix
@@ -82,7 +83,7 @@ def read(out: str) -> Iterator[Planned]:
     url = storage.join(out, PLAN)
     if not storage.exists(url):
         return
-    with storage.open_read(url) as file:
+    with opened(url) as file:
         try:
             for batch in pq.ParquetFile(file).iter_batches(_AT_ONCE, columns=PLAN_SCHEMA.names):
                 yield from (Planned(**line) for line in batch.cast(PLAN_SCHEMA).to_pylist())
