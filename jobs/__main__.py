@@ -1,6 +1,5 @@
 """The command line: the commands, and how each of them ends."""
 
-import os
 import sys
 import traceback
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import typer
 from jobs import commands_cluster, commands_job, commands_model, commands_review, commands_rows
 from jobs.commands import Finish, say
 from jobs.errors import ExitCode, Refusal, UnavailableError, UnfinishedError
+from jobs.output import outlast_readers
 
 PROGRAM = "dice-inspect"
 _WAY_OUT = f"{PROGRAM} --debug, before the command, shows where it comes from"
@@ -94,6 +94,7 @@ def _code(error: BaseException) -> ExitCode:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; wrong usage and refusals are one line on standard error and exit code 2."""
     debugging = Debugging()
+    outlast_readers()
     try:
         code = app(args=arguments, prog_name=PROGRAM, standalone_mode=False, obj=debugging)
         if code == ExitCode.INTERRUPTED:  # what an interrupted command returns here rather than raises
@@ -109,10 +110,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         say("interrupted")
         sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read the output has enough; Python would complain once more when it closes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.DONE)
     except OSError as error:
         # A disk that is full, a folder that is gone: nothing in this program mends it.
         debugging.tell()
