@@ -16,7 +16,7 @@ from dice_core.decode import decode
 from dice_core.rows import SCHEMA, Reason, Status
 from dice_core.score import Scorer
 from dice_core.stages import Stages
-from jobs import corrections, decisions, parquet, pictures
+from jobs import corrections, decisions, parquet, pictures, storage
 from jobs.errors import Refusal
 from jobs.evaluate import open_rows, read_model
 from jobs.originals import Gone, Originals
@@ -121,11 +121,12 @@ def _find(out: str, archive: str, member: str) -> dict[str, Any]:
         raise Refusal(f"{out}: {error}: verify names the parts that are damaged") from error
     # A name counts before a number.
     found = [row for row in named if row["member"] == member] or named
+    shown = f"{storage.told(archive)} {member}"
     if not found:
-        raise Refusal(f"{archive} {member}: no such row in {out}: query lists archive, index and member")
+        raise Refusal(f"{shown}: no such row in {out}: query lists archive, index and member")
     if len(found) > 1:
         places = ", ".join(f"{row['archive']} {row['index']}" for row in found[:_MATCHES_TOLD])
-        raise Refusal(f"{archive} {member}: {len(found):,} rows: name one by archive and index: {places}")
+        raise Refusal(f"{shown}: {len(found):,} rows: name one by archive and index: {places}")
     return dict(found[0])
 
 

@@ -4,6 +4,7 @@ Every function takes a URL as `absolute` gives it. A prefix is a folder where ob
 """
 
 import errno
+import re
 import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,9 @@ __all__ = ["named"]
 _LETTERS = frozenset("-._abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 """Of which the names of buckets are."""
 
+_SIGNED = re.compile(r"(?is)\?(.*&)?(X-Amz-|X-Goog-|Signature=|AWSAccessKeyId=|GoogleAccessId=)")
+"""What makes a URL one that opens an object for whoever has it; a question mark alone is a wildcard."""
+
 _IN_MEMORY = 64 << 20
 """Bytes that are written by one request; what is more goes through a temporary file, in several."""
 
@@ -41,13 +45,18 @@ def absolute(url: str) -> str:
     Raises
     ------
     Refusal
-        Where it has no bucket, or one that cannot be; that is not repeated, as it may hold a secret.
+        Where it has no bucket, one that cannot be, or a signature; that is not repeated, being a secret.
     """
     protocol, _, path = url.partition("://")
     bucket, _, key = path.partition("/")
     if not bucket or not _LETTERS.issuperset(bucket):
         raise Refusal(
             f"{protocol}://...: no bucket has such a name: give {protocol}://BUCKET/KEY, "
+            "and credentials by the environment or a profile"
+        )
+    if _SIGNED.search(key):
+        raise Refusal(
+            f"{protocol}://...: is signed: give {protocol}://BUCKET/KEY, "
             "and credentials by the environment or a profile"
         )
     return f"{protocol}://{bucket}/{key}".rstrip("/")

@@ -25,7 +25,7 @@ MANAGED_WAIT = 300.0
 """Seconds that a manager has to start the first worker, unless its file says otherwise: queues take time."""
 
 _SCHEMES = ("tcp://", "tls://")
-_ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9a-fA-F:.]+\]|[^\s/:\[\]]+):[0-9]{1,5}")
+_ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9a-fA-F:.]+\]|[^\s/:@\[\]]+):[0-9]{1,5}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEYS = (
     "cluster",
@@ -123,7 +123,7 @@ def parse(text: str | None) -> ClusterSpec:
         return _at(text, _scheduler_file(text), None)
     if text.endswith((".yaml", ".yml")):
         return _described(text, _mapping(text))
-    raise Refusal(f"--cluster {text}: not known: give {FORMS}")
+    raise Refusal(f"--cluster {storage.told(text)}: not known: give {FORMS}")
 
 
 def check_number(spec: ClusterSpec, workers: int | None) -> None:
@@ -148,7 +148,9 @@ def _scheduler_file(text: str) -> str:
 
 def _at(text: str, address: str, certificates: Certificates | None) -> ClusterSpec:
     if not _ADDRESS.fullmatch(address):
-        raise Refusal(f"--cluster {text}: not an address: give tcp://host:port or tls://host:port")
+        raise Refusal(
+            f"--cluster {storage.told(text)}: not an address: give tcp://host:port or tls://host:port"
+        )
     if certificates and not address.startswith("tls://"):
         raise Refusal(f"--cluster {text}: security is for tls://, not {address}: give a tls:// address")
     return ClusterSpec(Kind.ADDRESS, text, address=address, certificates=certificates)

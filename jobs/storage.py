@@ -65,9 +65,19 @@ def absolute(url: str) -> str:
     protocol, mark, _ = url.partition("://")
     if "::" in url or (mark and protocol not in (*_LOCAL, *PROTOCOLS)):
         # What follows may hold a secret.
-        told = f"{protocol}://..." if mark else url
-        raise Refusal(f"{told}: is not read: name a local path, file://, s3:// or gs://")
+        shown = f"{protocol}://..." if mark else url
+        raise Refusal(f"{shown}: is not read: name a local path, file://, s3:// or gs://")
     return _of(url).absolute(url)
+
+
+def told(url: str) -> str:
+    """Write a path or URL for a message: of one that is refused, which may hold a secret, the protocol."""
+    protocol, mark, _ = url.partition("://")
+    try:
+        absolute(url)
+    except Refusal:
+        return f"{protocol}://..." if mark else url
+    return url
 
 
 def printable(name: str) -> str:

@@ -57,7 +57,7 @@ class SynthSettings:
 
     def __post_init__(self) -> None:
         if not self.out.endswith(".tar"):
-            raise Refusal(f"{self.out}: synth writes a tar: let the name end in .tar")
+            raise Refusal(f"{storage.told(self.out)}: synth writes a tar: let the name end in .tar")
         if self.images < 1:
             raise Refusal(f"--images {self.images}: give a number from 1 up")
         if self.seed < 0:

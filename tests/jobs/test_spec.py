@@ -60,6 +60,19 @@ def test_refuses_what_names_no_cluster(text, why):
         parse(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("tcp://u:5ecret@h:8786", "tcp://5ecret@h:8786", "https://u:5ecret@h", "s3://KEY:5ecret@b/c"),
+        *("s3://KEY:5ecret@b/c.yaml", "s3://b/c?X-Amz-Signature=5ecret"),
+    ],
+)
+def test_an_address_with_a_secret_is_refused_and_not_repeated(text):
+    with pytest.raises(Refusal, match=r"^--cluster \w+://\.\.\.: |^s3://\.\.\.: ") as refused:
+        parse(text)
+    assert "5ecret" not in str(refused.value)
+
+
 def test_a_scheduler_file_stands_for_the_address_in_it(written):
     assert parse(written(json.dumps({"address": "tls://h:1"}), "s.json")).address == "tls://h:1"
 

@@ -57,6 +57,8 @@ def test_refuses_what_is_not_there(folder, monkeypatch, source):
         ("s3://key:5ecret@bucket/a.tar", "s3://"),
         ("s3://key:5ecret/a.tar", "s3://"),
         ("gs:///a.tar", "gs://"),
+        ("s3://bucket/a.tar?X-Amz-Signature=5ecret", "s3://"),
+        ("gs://bucket/a.tar?Expires=1&Signature=5ecret", "gs://"),
         ("s3://", "s3://"),
         ("s3://buck*/a.tar", "s3://"),
     ],
@@ -66,6 +68,16 @@ def test_other_protocols_and_names_that_are_no_buckets_are_refused_and_not_repea
         storage.absolute(url)
     assert told in str(refused.value)
     assert "5ecret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/lot?.tar", "a?Signature=b.tar", "file:///a.tar"])
+def test_what_is_no_secret_is_told_as_it_is(url):
+    storage.absolute(url)
+    assert storage.told(url) == url
+
+
+def test_what_may_be_a_secret_is_told_by_its_protocol():
+    assert storage.told("https://user:5ecret@host/a.tar") == "https://..."
 
 
 def test_a_chain_of_local_names_is_refused():

@@ -125,3 +125,8 @@ def test_refuses_where_it_cannot_write(tmp_path):
     Path(tmp_path / "dice.tar").mkdir()
     with pytest.raises(Refusal, match="is a folder"):
         SynthSettings(str(tmp_path / "dice.tar"), 1)
+
+
+def test_a_url_with_a_secret_is_refused_and_not_repeated():
+    with pytest.raises(Refusal, match=r"^s3://\.\.\.: synth writes a tar"):
+        SynthSettings("s3://KEY:5ecret@bucket/lot")
