@@ -39,6 +39,10 @@ _KEYS = (
     "dashboard",
 )
 _PORT = 65535
+_LONGEST_WAIT = 10**9
+_BITS = 64
+_VALUE_TOLD, _MOST_TOLD = 80, 2000
+"""Letters of a value, and of all that is said of it."""
 
 
 class Kind(Enum):
@@ -159,7 +163,7 @@ def _at(text: str, address: str, certificates: Certificates | None) -> ClusterSp
 def _mapping(text: str) -> dict[str, Any]:
     try:
         content = yaml.safe_load(_read(text))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
         raise Refusal(f"--cluster {text}: not YAML{where}: {getattr(error, 'problem', error)}") from error
@@ -175,13 +179,16 @@ def _described(text: str, content: Mapping[str, Any]) -> ClusterSpec:
     certificates = given.certificates()
     if "address" in content:
         given.check_keys("", content, ("address", "security", "wait"))
-        at = _at(text, str(content["address"]), certificates)
+        if not isinstance(content["address"], str):
+            raise given.refusal("address has to be a text: give tcp://host:port or tls://host:port")
+        at = _at(text, content["address"], certificates)
         return ClusterSpec(
             at.kind, text, address=at.address, certificates=certificates, wait=given.wait(at.wait)
         )
-    manager = MANAGERS.get(str(content.get("cluster")))
+    name = content.get("cluster")
+    manager = MANAGERS.get(name) if isinstance(name, str) else None
     if manager is None:
-        raise given.refusal(f"cluster {content.get('cluster')} is not one of {', '.join(MANAGERS)}")
+        raise given.refusal(f"cluster {_shown(name)} is not one of {', '.join(MANAGERS)}")
     arguments = given.section("arguments")
     manager.check(arguments, given.refusal)
     if certificates and not manager.takes_certificates:
@@ -201,6 +208,18 @@ def _described(text: str, content: Mapping[str, Any]) -> ClusterSpec:
     )
 
 
+def _shown(value: Any) -> str:
+    """Write a value for a message; what holds others is named alone, as aliases make it very large."""
+    if isinstance(value, dict | list | tuple | set):
+        return "that is no text"
+    # Python writes no number of very many digits in decimal.
+    return _cut(f"{value:#x}" if isinstance(value, int) and value >> _BITS > 0 else str(value), _VALUE_TOLD)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 @dataclass(frozen=True, slots=True)
 class _Given:
     """What a file says, read a key at a time; each reader raises a `Refusal` that names file and key."""
@@ -209,12 +228,12 @@ class _Given:
     content: Mapping[str, Any]
 
     def refusal(self, why: str) -> Refusal:
-        return Refusal(f"--cluster {self.text}: {why}")
+        return Refusal(f"--cluster {self.text}: {_cut(why, _MOST_TOLD)}")
 
     def check_keys(self, where: str, content: Mapping[str, Any], known: tuple[str, ...]) -> None:
         for key in content:
             if key not in known:
-                raise self.refusal(f"{where}{key} is not known: known are {', '.join(known)}")
+                raise self.refusal(f"{where}{_shown(key)} is not known: known are {', '.join(known)}")
 
     def section(self, key: str) -> dict[str, Any]:
         section = self.content.get(key, {})
@@ -224,7 +243,7 @@ class _Given:
 
     def number(self, key: str, value: Any, least: int = 1, most: float = float("inf")) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise self.refusal(f"{key} {value}: give a whole number from {least} up")
+            raise self.refusal(f"{key} {_shown(value)}: give a whole number from {least} up")
         return value
 
     def size(self) -> tuple[int, int]:
@@ -259,14 +278,18 @@ class _Given:
                 or not isinstance(value, str | int | float)
             ):
                 raise self.refusal(
-                    f"environment.{name}: give a variable's name, and a text or number (in quotes)"
+                    f"environment.{_shown(name)}: give a variable's name, and a text or number (in quotes)"
                 )
             if "\n" in str(value) or "\0" in str(value):
-                raise self.refusal(f"environment.{name}: give one line")
+                raise self.refusal(f"environment.{_shown(name)}: give one line")
         return {name: str(value) for name, value in section.items()}
 
     def wait(self, default: float) -> float:
-        return float(self.number("wait", self.content["wait"])) if "wait" in self.content else default
+        return (
+            float(self.number("wait", self.content["wait"], 1, _LONGEST_WAIT))
+            if "wait" in self.content
+            else default
+        )
 
     def dashboard(self) -> int | None:
         return (

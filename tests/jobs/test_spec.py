@@ -127,6 +127,11 @@ def test_a_file_may_name_an_address_with_certificates(written, tmp_path):
         (f"{SLURM}adapt: {{maximum: 3, interval: 1}}", "adapt.interval is not known"),
         (f"{SLURM}adapt: {{minimum: 4, maximum: 3}}", "adapt.maximum 3: give a whole number from 4 up"),
         (f"{SLURM}scale: 1\nwait: soon", "wait soon"),
+        (f"{SLURM}scale: 1\nwait: 0x{'f' * 9000}", "wait 0xfff"),
+        (f"{SLURM}  walltime: 2026-99-99\nscale: 1", "not YAML: month must be in 1..12"),
+        ("cluster: [a, b]\nscale: 1", "cluster that is no text is not one of"),
+        ("address: [tcp://h:1]", "address has to be a text"),
+        (f"cluster: {'x' * 100_000}", f"cluster {'x' * 80}... is not one of"),
         (f"{SLURM}scale: 1\ndashboard: 99999", "dashboard 99999"),
         (f"{SLURM}scale: 1\nenvironment: {{'A B': x}}", "environment.A B"),
         (f'{SLURM}scale: 1\nenvironment: {{A: "x\\ny"}}', "environment.A: give one line"),
@@ -162,3 +167,13 @@ def test_two_numbers_of_workers_have_to_agree():
     check_number(parse("local:2"), None)
     with pytest.raises(Refusal, match="--workers 3: --cluster local:2 says otherwise"):
         check_number(parse("local:2"), 3)
+
+
+def test_what_aliases_make_large_is_not_repeated(written):
+    levels = [f" - &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 6)]
+    for key in ("cluster", "address", "wait"):
+        text = "\n".join([f"{key}:", f" - &a0 [{', '.join('x' * 10)}]", *levels])
+        content = text if key != "wait" else f"{text}\nscale: 1{SLURM}"
+        with pytest.raises(Refusal) as refused:
+            parse(written(content))
+        assert len(str(refused.value)) < 1000
