@@ -56,6 +56,8 @@ def lines(url: str) -> Iterator[Line]:
             f"--labels {url}: has the columns {', '.join(table.column_names)}: give archive and member, or "
             "content_hash, and label"
         )
+    if twice := [name for name in names if table.column_names.count(name) > 1]:
+        raise Refusal(f"--labels {url}: has the column {twice[0]} more than once: leave one")
     nothing = pa.nulls(table.num_rows, pa.string())
     columns = [table[name] if name in names else nothing for name in (_ARCHIVE, _MEMBER, _HASH, _LABEL)]
     number = first

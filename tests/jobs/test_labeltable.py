@@ -51,6 +51,8 @@ def test_an_archive_above_the_present_folder_is_its_path(tmp_path):
         ("\n", "neither CSV nor Parquet"),
         (b"archive,member,label\na,b\n", "neither CSV nor Parquet"),
         ("archive,member,label\nü,b,c\n".encode("cp1252"), "neither CSV nor Parquet"),
+        (f"content_hash,label,Label\n{HASH},1,2\n", "has the column label more than once"),
+        (f"content_hash,label,content_hash\n{HASH},1,2\n", "has the column content_hash more than once"),
         (b"PAR1 and nothing", "neither CSV nor Parquet"),
         (b"\x80\x81", "neither CSV nor Parquet"),
         ("archive,label\na,b\n", "has the columns archive, label: give archive and member"),
