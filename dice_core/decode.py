@@ -231,7 +231,9 @@ def _decode_other(
             return Reason.UNSUPPORTED
         orientation = 1  # as reading its pixels turns a TIFF, and its header tells the size it has then
     else:
-        orientation = orientation_of(header.info.get("exif", b""))
+        # Pillow's header of a PNG ends with the first pixels.
+        late = png.exif_of(data) if isinstance(header, PngImageFile) else b""
+        orientation = orientation_of(header.info.get("exif", late))
     if not fits(turned((height, width), orientation)):
         return _unread(turned((height, width), orientation))
     pixels = _read_pixels(data, (height, width), header.mode)

@@ -1,4 +1,4 @@
-"""The chunks of a PNG: whether they are all there, and undamaged.
+"""The chunks of a PNG: whether they are all there, and undamaged, and the Exif block among them.
 
 Source: ISO/IEC 15948 (PNG).
 """
@@ -40,3 +40,23 @@ def check_chunks(data: bytes) -> Reason | None:
             return None
         at = end + _CHECKSUM.size
     return Reason.TRUNCATED
+
+
+def exif_of(data: bytes) -> bytes:
+    """Find the Exif block, which may also stand behind the pixels; empty where there is none that is whole.
+
+    Parameters
+    ----------
+    data
+        The whole file, of which `check_chunks` found nothing.
+    """
+    at = len(SIGNATURE)
+    while True:
+        length, kind = _HEAD.unpack_from(data, at)
+        end = at + _HEAD.size + length
+        if kind == b"IEND":
+            return b""
+        if kind == b"eXIf":
+            whole = zlib.crc32(memoryview(data)[at + 4 : end]) == _CHECKSUM.unpack_from(data, end)[0]
+            return data[at + _HEAD.size : end] if whole else b""
+        at = end + _CHECKSUM.size

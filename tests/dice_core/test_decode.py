@@ -118,6 +118,20 @@ def test_the_exif_orientation_is_honoured(orientation, order, kind):
     assert image.flags.c_contiguous
 
 
+def test_the_exif_orientation_of_a_png_may_stand_behind_its_pixels():
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    early = encode(GREY, "PNG", exif=exif)
+    start = early.index(b"eXIf") - 4
+    stop = start + 12 + int.from_bytes(early[start : start + 4], "big")
+    end = early.index(b"IEND") - 4
+    late = early[:start] + early[stop:end] + early[start:stop] + early[end:]
+    np.testing.assert_array_equal(decode(late, LIMIT), decode(early, LIMIT))
+    asked = []
+    decode(late, LIMIT, lambda shape: not asked.append(shape))
+    assert asked == [GREY.T.shape]
+
+
 def test_a_senseless_exif_block_turns_nothing():
     plain = encode(GREY, "JPEG")
     for block in (b"", b"II*\0", b"MM\0*\0\0\0\x08\xff\xff", b"II*\0\xff\xff\xff\xff", b"\xff" * 60):

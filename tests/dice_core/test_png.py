@@ -1,10 +1,12 @@
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from dice_core.png import check_chunks
+from dice_core.png import check_chunks, exif_of
 from dice_core.rows import Reason
 
 
@@ -34,3 +36,13 @@ def test_any_flipped_byte_of_the_pixels_is_noticed(png):
 def test_damage_of_what_the_image_does_not_need_is_passed_over(png):
     at = png.index(b"pHYs") + 6
     assert check_chunks(png[:at] + b"!" + png[at + 1 :]) is None
+
+
+def test_an_exif_block_is_found_before_and_behind_the_pixels_where_it_is_whole(png):
+    assert exif_of(png) == b""
+    body = b"eXIfII*\0"
+    chunk = struct.pack(">I", 4) + body + struct.pack(">I", zlib.crc32(body))
+    for before in (b"IDAT", b"IEND"):
+        at = png.index(before) - 4
+        assert exif_of(png[:at] + chunk + png[at:]) == b"II*\0"
+        assert exif_of(png[:at] + chunk[:-1] + b"!" + png[at:]) == b""
