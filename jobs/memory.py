@@ -1,8 +1,9 @@
 """What a task needs of a worker's memory, computed from the settings before anything is submitted."""
 
+from jobs.partfile import ROW_GROUP_BYTES
 from jobs.ranges import BLOCK, HELD
 from jobs.reader import Limits
-from jobs.rows import batch_of
+from jobs.rows import NAMES, batch_of
 
 PROCESS = 320 << 20
 """Bytes of a worker process with all that it imports and compiles, as measured on Linux."""
@@ -12,6 +13,9 @@ BYTES_PER_PIXEL = 8
 
 BYTES_PER_ROW = 2048
 """Of a shard's rows while they are collected and written."""
+
+ROWS_HELD = 3 * ROW_GROUP_BYTES + 16 * NAMES
+"""Of a row group while it is written, and of long names, which are there as text, as columns and encoded."""
 
 _MIB = 1 << 20
 
@@ -46,7 +50,7 @@ def needed(
         Whether they read from a store.
     """
     batch = batch_of(size) * size[0] * size[1] * BYTES_PER_PIXEL
-    task = batch + limits.max_bytes + shard_size * BYTES_PER_ROW + remote * READ_AHEAD
+    task = batch + limits.max_bytes + shard_size * BYTES_PER_ROW + ROWS_HELD + remote * READ_AHEAD
     return PROCESS + 2 * model_bytes + threads * task
 
 

@@ -21,6 +21,9 @@ BATCH = 1024
 BATCH_PIXELS = BATCH * 128 * 128
 """And as many pixels: larger images are fewer at once."""
 
+NAMES = 2 << 20
+"""Letters of members' names held at once: usual ones are a hundredth of it in a shard, the longest 64 kB."""
+
 SCORES = SCHEMA.names[SCHEMA.get_field_index("face") : SCHEMA.get_field_index("ncc_shifted")]
 """The columns that a scorer fills."""
 COMPARISONS = SCHEMA.names[SCHEMA.get_field_index("ncc_shifted") :]
@@ -88,6 +91,7 @@ class Rows:
         self._shapes: list[tuple[int, int]] = []
         self._scored: list[Mapping[str, npt.NDArray[Any]]] = []
         self._tables: list[pa.Table] = []
+        self._named = 0
 
     def add(self, member: Member, content: bytes | Reason) -> None:
         """Take one member: its bytes, or why it has none."""
@@ -95,6 +99,7 @@ class Rows:
         height, width = (None, None) if isinstance(image, Reason) else image.shape
         if not isinstance(image, Reason) and not self._fits(image.shape):
             image = Reason.WRONG_SIZE
+        self._named += len(member.name)
         folder = folder_of(member.name)
         content_hash = None if isinstance(content, Reason) else parquet.digest(content)
         label = None if self._find_label is None else self._find_label(member.name, content_hash)
@@ -129,8 +134,18 @@ class Rows:
         if self._listed["index"]:
             self._tables.append(self._close())
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the names of the members since the last flush are more than are to be held."""
+        return self._named >= NAMES
+
+    def take(self) -> list[pa.Table]:
+        """Give the rows that are closed and not yet taken, in order, and hold them no more."""
+        taken, self._tables = self._tables, []
+        return taken
+
     def table(self) -> pa.Table:
-        """Give all rows, in the schema of a row."""
+        """Give all rows that were not taken, in the schema of a row."""
         self.flush()
         return pa.concat_tables([SCHEMA.empty_table(), *self._tables]).combine_chunks()
 
@@ -166,7 +181,7 @@ class Rows:
         columns += [_lists(self._scored, name).take(places) for name in COMPARISONS]
         for values in self._listed.values():
             values.clear()
-        self._scored = []
+        self._scored, self._named = [], 0
         return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 

@@ -8,7 +8,6 @@ from functools import partial
 from io import BytesIO
 from threading import Lock
 
-import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from dice_core.member import Member
@@ -19,6 +18,7 @@ from jobs import parquet, storage
 from jobs.labels import LabelFile, held
 from jobs.lotrule import BY_ARCHIVE, LotRule
 from jobs.maps import Maps
+from jobs.partfile import PartFile
 from jobs.plan import SHARD_SIZE, Bundle, Shard
 from jobs.reader import Limits, members
 from jobs.rows import FindLabel, Rows, ScorerLike
@@ -144,15 +144,15 @@ def read_report(url: str, fingerprint: str) -> PartReport:
     pyarrow.ArrowInvalid, KeyError, ValueError
         Where the file is no part, or one of a job with other settings.
     """
-    data = storage.read(url)
+    size, digest = parquet.hash_file(url)
     footer = parquet.read_footer(url)
     about = footer.metadata
     if about["fingerprint"] != fingerprint:
         raise ValueError("it is from a job with other settings")
     return PartReport(
         url.rsplit("/", 1)[-1],
-        len(data),
-        parquet.digest(data),
+        size,
+        digest,
         Tally.from_json(about["tally"]),
         about["archive"],
         about["identity"],
@@ -188,27 +188,43 @@ def score_shard(
         if storage.exists(url):
             return read_report(url, settings.fingerprint)
         rows = _rows(shard, settings, scorer)
-        for member, content in _members(shard, settings, place):
-            if member.index % settings.shard_size == 0:
-                rows.flush()  # one stream holds what would be many shards: batches end where theirs do
-            left_out = member.index in killers and not isinstance(content, Reason)
-            rows.add(member, Reason.KILLED_WORKER if left_out else content)
-        table = rows.table()
-        place.writing = True
-        place.beat()
-        return _commit(url, shard, settings, table)
+        with PartFile(url) as part:
+            for member, content in _members(shard, settings, place):
+                # One stream holds what would be many shards: batches end where theirs do.
+                if member.index % settings.shard_size == 0 or rows.is_full:
+                    _pass_on(rows, part, place)
+                left_out = member.index in killers and not isinstance(content, Reason)
+                rows.add(member, Reason.KILLED_WORKER if left_out else content)
+            _pass_on(rows, part, place)
+            place.writing = True
+            return _commit(url, shard, settings, part)
+
+
+def _pass_on(rows: Rows, part: PartFile, place: "_Place") -> None:
+    """Close the rows so far; none is held until its shard ends, which may be a stream of any length."""
+    rows.flush()
+    place.writing = True
+    for table in rows.take():
+        part.add(table)
+    place.writing = False
+    place.beat()
 
 
 def try_range(shard: Shard, settings: ShardSettings, first: int, stop: int) -> int:
     """Score the members of a shard from an index up to another, and write no rows; tell how many."""
     with _placed(shard, settings) as place:
-        rows = _rows(shard, settings, None)
+        rows, tried = _rows(shard, settings, None), 0
         for member, content in _members(shard, settings, place):
             if member.index >= stop:
                 break
             if member.index >= first:
+                if member.index % settings.shard_size == 0 or rows.is_full:
+                    rows.flush()
+                    rows.take()
                 rows.add(member, content)
-        return int(rows.table().num_rows)
+                tried += 1
+        rows.flush()
+        return tried
 
 
 def count_members(shard: Shard, settings: ShardSettings) -> int:
@@ -271,8 +287,7 @@ def _find_label(shard: Shard, settings: ShardSettings) -> FindLabel | None:
     return partial(labels.name, labels.places(shard.archive, shard.path))
 
 
-def _commit(url: str, shard: Shard, settings: ShardSettings, table: pa.Table) -> PartReport:
-    tally = Tally.of(table)
+def _commit(url: str, shard: Shard, settings: ShardSettings, part: PartFile) -> PartReport:
     archive = storage.printable(shard.archive)
     metadata = {
         "schema_version": str(SCHEMA_VERSION),
@@ -281,13 +296,13 @@ def _commit(url: str, shard: Shard, settings: ShardSettings, table: pa.Table) ->
         "archive": archive,
         "identity": shard.identity,
         "first": str(shard.first),
-        "stop": str(shard.first + table.num_rows),
-        "members": str(table.num_rows if shard.members is None else shard.members),
-        "tally": tally.to_json(),
+        "stop": str(shard.first + part.rows),
+        "members": str(part.rows if shard.members is None else shard.members),
+        "tally": part.tally.to_json(),
     }
     try:
-        size, digest = parquet.write_table(url, table, metadata)
+        size, digest = part.finish(metadata)
     except FileExistsError:
         # The same shard ran elsewhere too: what others may have read or listed stays.
         return read_report(url, settings.fingerprint)
-    return PartReport(shard.part, size, digest, tally, archive, shard.identity, shard.first, table.num_rows)
+    return PartReport(shard.part, size, digest, part.tally, archive, shard.identity, shard.first, part.rows)

@@ -17,7 +17,8 @@ import samples
 from dice_core.bank import Bank
 from dice_core.rows import SCHEMA
 from dice_core.tally import Tally
-from jobs import plan
+from jobs import parquet, partfile, plan
+from jobs import rows as rows_module
 from jobs.parquet import digest
 from jobs.shard import (
     ShardError,
@@ -60,8 +61,7 @@ def test_a_part_tells_about_itself(settings, shards, tar):
     assert (report.size, report.hash, report.rows) == (len(data), digest(data), 16)
     assert (report.archive, report.identity, report.first) == (tar, shards[1].identity, 16)
     assert report.tally == Tally.of(table)
-    metadata = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
-    assert metadata == {
+    assert parquet.read_footer(str(path)).metadata == {
         "schema_version": "2",
         "fingerprint": "f" * 32,
         "model_hash": settings.model_hash,
@@ -165,6 +165,55 @@ def test_batches_of_a_stream_end_where_those_of_shards_would(settings, tmp_path,
     (shard,) = plan.shards([plan.survey(streamed, 16)])
     assert score_shard(shard, settings).rows == 40
     assert batches == [16, 16, 8]
+
+
+def test_the_rows_of_a_stream_are_written_while_it_is_read(settings, tmp_path, monkeypatch):
+    streamed = samples.write_targz(tmp_path / "lot.tgz", samples.images(40))
+    (shard,) = plan.shards([plan.survey(streamed, 16)])
+    (tmp_path / "whole").mkdir()
+    whole = score_shard(shard, replace(settings, out=str(tmp_path / "whole")))
+    monkeypatch.setattr(partfile, "ROW_GROUP_BYTES", 1)
+    report = score_shard(shard, settings)
+    path = Path(settings.out) / report.name
+    footer = pq.read_metadata(path)
+    assert [footer.row_group(number).num_rows for number in range(footer.num_row_groups)] == [16, 16, 8]
+    assert pq.read_table(path).equals(pq.read_table(tmp_path / "whole" / whole.name))
+    assert report == replace(whole, size=report.size, hash=report.hash)
+    assert report == read_report(str(path), settings.fingerprint)
+    assert samples.names(settings.out) == [report.name]
+
+
+def test_a_stream_that_fails_after_rows_were_written_leaves_nothing(settings, tmp_path, monkeypatch):
+    score, batches = fake_scorer.BrightnessScorer.score, []
+
+    def failing(self, images):
+        batches.append(len(images))
+        if len(batches) == 3:
+            assert len(list(Path(settings.out).iterdir())) == 1
+            raise OSError(errno.EIO, "Input/output error")
+        return score(self, images)
+
+    monkeypatch.setattr(partfile, "ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(fake_scorer.BrightnessScorer, "score", failing)
+    streamed = samples.write_targz(tmp_path / "lot.tgz", samples.images(40))
+    with pytest.raises(StorageError):
+        score_shard(next(plan.shards([plan.survey(streamed, 16)])), settings)
+    assert list(Path(settings.out).iterdir()) == []
+
+
+def test_rows_with_long_names_are_not_held_until_their_shard_ends(settings, shards, monkeypatch):
+    held = []
+    closed = rows_module.Rows.take
+
+    def take(self):
+        taken = closed(self)
+        held.extend(table.num_rows for table in taken)
+        return taken
+
+    monkeypatch.setattr(rows_module, "NAMES", 30)
+    monkeypatch.setattr(rows_module.Rows, "take", take)
+    assert score_shard(shards[0], settings).rows == sum(held) == 16
+    assert max(held) < 8
 
 
 def test_an_image_that_kills_is_a_row_and_no_other_changes(settings, shards, tmp_path):
