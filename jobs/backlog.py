@@ -7,8 +7,9 @@ from itertools import count, islice
 from jobs import events
 from jobs.breaker import Breaker
 from jobs.events import Listener, Retried
+from jobs.place import ShardError, StorageError
 from jobs.plan import Bundle, Shard
-from jobs.shard import Failure, ShardError, StorageError
+from jobs.shard import Failure
 
 DELAYS = (0.5, 1.0, 2.0, 4.0)
 """Seconds until a shard that storage failed for is tried again, the first time, the second and so on."""

@@ -26,8 +26,9 @@ from jobs.backlog import Backlog
 from jobs.capacity import Capacity
 from jobs.errors import ClusterLostError, StoppedError, StorageDownError
 from jobs.events import Listener, WorkerLost
+from jobs.place import ShardError
 from jobs.plan import Bundle
-from jobs.shard import Failure, PartReport, ShardError
+from jobs.shard import Failure, PartReport
 
 _SLICE = 16
 """Tasks submitted at once: a graph stays small, and the first workers start before the last task is known."""

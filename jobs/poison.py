@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Protocol, TypeVar
 
+from jobs.place import ShardError
 from jobs.plan import Bundle, Shard
-from jobs.shard import PartReport, ShardError, ShardSettings, count_members, score_shard, try_range
+from jobs.shard import PartReport, ShardSettings, count_members, score_shard, try_range
 
 DEATHS = 3
 """Workers that one image must have killed, scored alone, before it is left out."""

@@ -1,8 +1,6 @@
 """Scores one shard: members in, one part of rows out; this is what runs on the workers."""
 
-import errno
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -19,10 +17,10 @@ from jobs.labels import LabelFile, held
 from jobs.lotrule import BY_ARCHIVE, LotRule
 from jobs.maps import Maps
 from jobs.partfile import PartFile
+from jobs.place import Place, placed
 from jobs.plan import SHARD_SIZE, Bundle, Shard
 from jobs.reader import Limits, members
 from jobs.rows import FindLabel, Rows, ScorerLike
-from jobs.watchdog import Beat, watched
 
 LoadScorer = Callable[[str, str], ScorerLike]
 """Loads the model at a path, whose hash is given; called for every shard, so it remembers."""
@@ -106,27 +104,6 @@ class Failure:
     error: str
 
 
-class ShardError(Exception):
-    """A shard that could not be scored, with the place where it failed; the cause is chained."""
-
-
-class StorageError(ShardError):
-    """A shard that storage failed for: worth trying again.
-
-    Attributes
-    ----------
-    hopeless
-        Whether it will fail for every other shard too, until somebody makes room.
-    """
-
-    hopeless = False
-
-
-_HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-_OF_THE_FILE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-"""What the storage tells of a file while it works well."""
-
-
 def score_bundle(settings: ShardSettings, bundle: Bundle) -> tuple[PartReport, ...]:
     """Score the shards of one task, in order.
 
@@ -183,7 +160,7 @@ def score_shard(
     ShardError
         For whatever went wrong, naming archive and member.
     """
-    with _placed(shard, settings) as place:
+    with placed(shard, settings.task_timeout) as place:
         url = storage.join(settings.out, shard.part)
         if storage.exists(url):
             return read_report(url, settings.fingerprint)
@@ -200,7 +177,7 @@ def score_shard(
             return _commit(url, shard, settings, part)
 
 
-def _pass_on(rows: Rows, part: PartFile, place: "_Place") -> None:
+def _pass_on(rows: Rows, part: PartFile, place: Place) -> None:
     """Close the rows so far; none is held until its shard ends, which may be a stream of any length."""
     rows.flush()
     place.writing = True
@@ -212,7 +189,7 @@ def _pass_on(rows: Rows, part: PartFile, place: "_Place") -> None:
 
 def try_range(shard: Shard, settings: ShardSettings, first: int, stop: int) -> int:
     """Score the members of a shard from an index up to another, and write no rows; tell how many."""
-    with _placed(shard, settings) as place:
+    with placed(shard, settings.task_timeout) as place:
         rows, tried = _rows(shard, settings, None), 0
         for member, content in _members(shard, settings, place):
             if member.index >= stop:
@@ -229,38 +206,11 @@ def try_range(shard: Shard, settings: ShardSettings, first: int, stop: int) -> i
 
 def count_members(shard: Shard, settings: ShardSettings) -> int:
     """Count the members of a shard by reading them."""
-    with _placed(shard, settings) as place:
+    with placed(shard, settings.task_timeout) as place:
         return sum(1 for _ in _members(shard, settings, place))
 
 
-@dataclass
-class _Place:
-    """Where the work on a shard is."""
-
-    beat: Beat
-    member: Member | None = None
-    writing: bool = False
-
-
-@contextmanager
-def _placed(shard: Shard, settings: ShardSettings) -> Iterator[_Place]:
-    """Name the place where the work on a shard fails, and watch that it goes on."""
-    with watched(settings.task_timeout) as beat:
-        place = _Place(beat)
-        try:
-            yield place
-        except Exception as error:
-            member = place.member
-            where = "" if member is None or place.writing else f" at member {member.index} ({member.name})"
-            text = f"{shard}{where}: {type(error).__name__}: {error}"
-            if not isinstance(error, OSError) or (isinstance(error, _OF_THE_FILE) and not place.writing):
-                raise ShardError(text) from error
-            failure = StorageError(text)
-            failure.hopeless = error.errno in _HOPELESS
-            raise failure from error
-
-
-def _members(shard: Shard, settings: ShardSettings, place: _Place) -> Iterator[tuple[Member, bytes | Reason]]:
+def _members(shard: Shard, settings: ShardSettings, place: Place) -> Iterator[tuple[Member, bytes | Reason]]:
     for member, content in members(shard, settings.limits):
         place.member = member
         place.beat()

@@ -4,8 +4,8 @@ import pytest
 
 from jobs.backlog import DELAYS, Backlog, text_of
 from jobs.breaker import FEWEST
+from jobs.place import ShardError, StorageError
 from jobs.plan import Bundle, Kind, Shard
-from jobs.shard import ShardError, StorageError
 
 
 def bundle(*numbers):

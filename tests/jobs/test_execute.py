@@ -13,8 +13,9 @@ from jobs.cluster import open_cluster
 from jobs.errors import ClusterLostError, StorageDownError
 from jobs.events import Retried, WorkerLost
 from jobs.execute import graph, prepare, run
+from jobs.place import ShardError, StorageError
 from jobs.plan import Bundle, Kind, Shard
-from jobs.shard import Failure, ShardError, StorageError
+from jobs.shard import Failure
 
 
 def shard(number):

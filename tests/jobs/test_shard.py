@@ -20,10 +20,9 @@ from dice_core.tally import Tally
 from jobs import parquet, partfile, plan
 from jobs import rows as rows_module
 from jobs.parquet import digest
+from jobs.place import ShardError, StorageError
 from jobs.shard import (
-    ShardError,
     ShardSettings,
-    StorageError,
     count_members,
     load_scorer,
     read_report,
