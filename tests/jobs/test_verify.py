@@ -64,7 +64,7 @@ def relist(out):
 def rewrite(path, change, **metadata):
     """Write a part anew with other rows."""
     table = pq.read_table(path)
-    kept = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
+    kept = parquet.read_footer(str(path)).metadata
     path.unlink()
     parquet.write_table(str(path), change(table), kept | metadata)
 
