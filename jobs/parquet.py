@@ -1,7 +1,7 @@
 """Parquet as the job uses it: a part written whole, its footer, chosen columns of it."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, BinaryIO, NamedTuple
 
@@ -83,23 +83,6 @@ class Hashing(io.RawIOBase):
     def written(self) -> Written:
         """Size and hash of all that was written."""
         return Written(self.size, self._state.hexdigest())
-
-
-def write_table(url: str, table: pa.Table, metadata: Mapping[str, str]) -> Written:
-    """Write a table with key-value metadata as one Parquet file, whole or not at all.
-
-    Raises
-    ------
-    FileExistsError
-        Where there is one already, which stays.
-    """
-    encoded = {key.encode(): value.encode() for key, value in metadata.items()}
-    sink = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata(encoded), sink, compression=COMPRESSION)
-    data = memoryview(sink.getvalue())
-    with storage.writing(url, replace=False) as file:
-        file.write(data)
-    return Written(len(data), digest(data))
 
 
 def read_footer(url: str) -> Footer:

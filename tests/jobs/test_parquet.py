@@ -11,11 +11,9 @@ def table():
     return pa.table({"a": [1, 2, 3], "b": ["x", None, "z"]})
 
 
-def test_reads_what_it_wrote(tmp_path, table):
+def test_footer_and_columns_are_read_apart(tmp_path, table):
     url = str(tmp_path / "part.parquet")
-    written = parquet.write_table(url, table, {"key": "välue"})
-    data = (tmp_path / "part.parquet").read_bytes()
-    assert written == (len(data), parquet.digest(data))
+    pq.write_table(table.replace_schema_metadata({"key": "välue"}), url)
     assert parquet.read_footer(url) == (3, {"key": "välue"})
     assert parquet.read_columns(url).replace_schema_metadata(None).equals(table)
     assert parquet.read_columns(url, ["b"]).column_names == ["b"]
@@ -35,7 +33,7 @@ def test_a_file_that_is_no_parquet_is_told(tmp_path):
 def test_a_scan_reads_every_part_in_order(tmp_path, parts):
     names = [str(tmp_path / f"{number:03d}.parquet") for number in range(parts)]
     for number, name in enumerate(names):
-        parquet.write_table(name, pa.table({"a": [number, -1, number + 0.5], "b": ["x", "y", "z"]}), {})
+        pq.write_table(pa.table({"a": [number, -1, number + 0.5], "b": ["x", "y", "z"]}), name)
     empty = pa.table({"a": pa.array([], pa.float64()), "b": pa.array([], pa.string())})
     rows = ds.dataset(names, schema=empty.schema, format="parquet") if names else ds.dataset(empty)
     read = list(parquet.scan(rows, ["a"], ds.field("a") >= 0))
@@ -71,11 +69,3 @@ def test_a_scan_reads_the_row_groups_of_large_files_in_order_a_few_at_a_time(tmp
         value for batch in parquet.scan(rows, ["a"], ds.field("a") >= 3) for value in batch["a"].to_pylist()
     ]
     assert read == list(range(3, 50))
-
-
-def test_a_table_replaces_no_file(tmp_path, table):
-    url = str(tmp_path / "part.parquet")
-    parquet.write_table(url, table, {})
-    with pytest.raises(FileExistsError):
-        parquet.write_table(url, table.slice(1), {})
-    assert parquet.read_columns(url).num_rows == 3
