@@ -3,6 +3,7 @@
 import sys
 import traceback
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -58,9 +59,18 @@ for command in COMMANDS:
 app.add_typer(commands_cluster.cluster, name="cluster")
 
 
-@app.callback()
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if asked:
+        typer.echo(f"{PROGRAM} {version(PROGRAM)}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
 def _before(
     context: typer.Context,
+    _version: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--version", help="Tell the version.", callback=_tell_version, is_eager=True)
+    ] = False,
     debug: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--debug", help="Before the command: show the traceback of whatever goes wrong.")
     ] = False,
@@ -71,6 +81,8 @@ def _before(
     of them. demo goes the whole way on synthetic dice.
     """
     context.obj.tells_all = debug
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 # Newer releases bring their own copy of click, whose errors are not click's; the base is found through one.

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dice_core.policy import FORMS
-from jobs import show
+from jobs import decisions, show
 from jobs.caveats import incomplete
 from jobs.commands import Job, Prevalence, SourceRoot, page, policy
 from jobs.coverage import cover
@@ -72,6 +72,11 @@ def evaluate(
         typer.echo(in_json(json.dumps(evaluation, ensure_ascii=False, allow_nan=False)))
     else:
         show.write(show.evaluated(evaluation, compare=score is None))
+        if not decided and (decision := decisions.read(out)) is not None:
+            typer.echo(
+                f"decision {decision.number} is in force, and report, export and query go by it; "
+                "these figures do not: --decided does"
+            )
 
 
 def query(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -30,13 +31,25 @@ UNSETTLED_TOLD = 20
 FEW_IMAGES = 50
 """Distinct images of a face under which what was learnt from them is said to be uncertain."""
 
+_GAP = 2
+"""Characters between two columns of a table."""
 
-def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for position, column in enumerate(columns):
+_WIDE = 160
+"""Characters in a line where it is no terminal's."""
+
+
+def _table(columns: Sequence[str], rows: Iterable[Iterable[str]], spare: Iterable[str] = ()) -> Table:
+    """Lay out a table; where the terminal is narrow without the spare columns, so that no number is cut."""
+    cells = [list(columns), *([plain(cell) for cell in row] for row in rows)]
+    for column in spare:
+        if sum(max(map(cell_len, each)) + _GAP for each in zip(*cells, strict=True)) > _width() + _GAP:
+            at = cells[0].index(column)
+            cells = [row[:at] + row[at + 1 :] for row in cells]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
+    for position, column in enumerate(cells[0]):
         table.add_column(column, justify="left" if position == 0 else "right")
-    for row in rows:
-        table.add_row(*map(plain, row))
+    for row in cells[1:]:
+        table.add_row(*row)
     return table
 
 
@@ -47,7 +60,8 @@ def _lines(lines: Iterable[str]) -> Iterable[Text]:
 def fitted(result: FitResult, model: str) -> RenderableType:
     """Tell what a fit learnt and what it is worth on the images that taught it, cross-fitted."""
     columns = ("face", "images", "parts", "prevalence", "variation templates", "errors", *_RATIO_NAMES)
-    table = _table(columns, (_face_row(report) for report in (*result.faces, result.total)))
+    rows = (_face_row(report) for report in (*result.faces, result.total))
+    table = _table(columns, rows, spare=("variation templates", "prevalence", "parts"))
     bank = result.bank
     lines = [
         f"thresholds: {', '.join(f'{column} {value:.4g}' for column, value in bank.thresholds.items())}",
@@ -222,6 +236,7 @@ def _confusion_table(first: str, rows: Mapping[str, Mapping[str, Any]]) -> Table
             )
             for name, row in rows.items()
         ),
+        spare=("prevalence", "parts", "images", "tn"),
     )
 
 
@@ -238,6 +253,7 @@ def _comparison(comparison: Mapping[str, Mapping[str, Any]]) -> Table:
             )
             for name, row in comparison.items()
         ),
+        spare=("average precision",),
     )
 
 
@@ -258,6 +274,10 @@ def demonstrated(result: DemoResult) -> RenderableType:
 
 def write(content: RenderableType) -> None:
     """Write to standard output, as wide as the content needs where that is no terminal."""
-    width = None if Console().is_terminal else 160
     # Names of faces and folders are others' words: nothing in them is markup.
-    Console(width=width, highlight=False, markup=False, emoji=False, soft_wrap=True).print(content)
+    Console(width=_width(), highlight=False, markup=False, emoji=False, soft_wrap=True).print(content)
+
+
+def _width() -> int:
+    console = Console()
+    return console.width if console.is_terminal else _WIDE

@@ -35,7 +35,10 @@ def _state(status: Status) -> str:
 
 def _figures(status: Status) -> Iterator[str]:
     share = "" if status.share is None else f" ({status.share:.1%})"
-    yield f"shards       {_of(status.parts, status.shards)}{share}"
+    if status.compacted is None:
+        yield f"shards       {_of(status.parts, status.shards)}{share}"
+    else:
+        yield f"files        {status.parts:,}, compacted from {status.compacted:,} parts"
     if status.rows is not None:
         yield f"rows         {_of(status.rows, status.rows_planned)}"
     left = "" if status.seconds_left is None else f", {ago(status.seconds_left)} left"

@@ -39,7 +39,9 @@ class Status:
     share
         Of the planned shards that have their parts; None where the plan is not known.
     parts, shards
-        How many have, and how many are planned.
+        How many have, and how many are planned; of a compacted job, files and None.
+    compacted
+        How many parts its files were made of, if the job is a compacted one.
     rows, rows_planned
         Of parts committed; planned in all, where every archive tells.
     images_per_second
@@ -73,6 +75,7 @@ class Status:
     failed_shards: int | None = None
     host: str | None = None
     process: int | None = None
+    compacted: int | None = None
 
     def told(self) -> dict[str, Any]:
         """Tell it as JSON has it, times as ISO 8601."""
@@ -92,10 +95,12 @@ def status(out: str, now: float | None = None) -> Status:
     Refusal
         Where the folder is no job's.
     """
-    if folder.read_job(out) is None:
+    job = folder.read_job(out)
+    if job is None:
         raise Refusal(f"{out}: not a job folder: name one that score wrote")
     at_work = storage.is_held(out)  # before the summary is looked for: it is written while the folder is held
-    names = [name for name in storage.list_names(out) if folder.is_part(name)]
+    compacted = folder.is_compacted(job)
+    names = [name for name in storage.list_names(out) if folder.is_part(name, compacted=compacted)]
     last = storage.last_changed(out, names)
     now = time.time() if now is None else now
     since = None if last is None else round(max(0.0, now - last), 3)
@@ -120,12 +125,15 @@ def status(out: str, now: float | None = None) -> Status:
 
 
 def _ended(found: Status, summary: Mapping[str, Any]) -> Status:
+    compacted = summary.get("compacted", {}).get("parts")
+    shards = summary.get("shards") if compacted is None else None
     return replace(
         found,
+        compacted=compacted,
         state=State.COMPLETE if summary["complete"] else State.INCOMPLETE,
         complete=summary["complete"],
-        shards=summary.get("shards"),
-        share=_share(found.parts, summary.get("shards")),
+        shards=shards,
+        share=_share(found.parts, shards),
         anomalies=summary.get("anomaly", 0) + summary.get("unknown_part", 0),
         rows=summary.get("rows"),
         rejected=summary.get("rejected"),

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import tarfile
+from importlib.metadata import version
 from pathlib import Path
 
 import dice
@@ -191,7 +192,7 @@ def test_every_command_and_option_is_in_the_readme_or_its_own_help(command, name
     assert not [option for option in CONTRACT[name] if option.startswith("--") and option not in told]
 
 
-@pytest.mark.parametrize("option", ["--debug", "--install-completion", "--show-completion"])
+@pytest.mark.parametrize("option", ["--debug", "--version", "--install-completion", "--show-completion"])
 def test_what_goes_before_a_command_is_in_help_and_readme(command, option):
     assert option in command("--help").out
     assert f"`{option}" in README or f"dice-inspect {option}" in README
@@ -229,6 +230,11 @@ def test_shells_complete_the_commands(command, monkeypatch, shell):
     told = command().out
     assert "report" in told
     assert "review" in told
+
+
+def test_without_a_command_the_help_is_shown_and_the_version_where_asked_for(command):
+    assert (command().code, command().out) == (0, command("--help").out)
+    assert command("--version").out == f"dice-inspect {version('dice-inspect')}\n"
 
 
 def test_the_help_lists_every_command(command):
@@ -587,7 +593,6 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("", ["Missing command", "--help"]),
         ("nonsense", ["nonsense", "--help"]),
         ("--nonsense", ["--nonsense", "--help"]),
         ("score --nonsense", ["--nonsense", "score --help"]),

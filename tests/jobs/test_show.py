@@ -1,5 +1,6 @@
 import io
 
+import pytest
 from rich.console import Console
 
 from dice_core.bank import Bank
@@ -92,6 +93,15 @@ def test_an_evaluation():
     assert rows["[red]:smile:"] == ["3", "2", "66.67%", "5", "1", "0", "1", "1", "1.0000", "0.5000", "0.6667"]
     for column in SCORE_DIRECTIONS:
         assert rows[column] == ["5", "1", "0.6667", "1.0000", "-", "0.7500"]
+
+
+@pytest.mark.parametrize("columns", [70, 80, 100])
+def test_narrow_terminals_have_fewer_columns_and_whole_numbers(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    shown = text(show.evaluated(EVALUATION, compare=True), columns)
+    assert "…" not in shown
+    assert ("prevalence " in shown.replace("prevalence 5.00%", "")) == (columns == 100)
 
 
 def test_an_evaluation_of_one_column_compares_nothing():

@@ -1,6 +1,7 @@
 import json
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import samples
 
 from jobs import storage
+from jobs.compact import compact
 from jobs.config import ScoreSettings
 from jobs.errors import Refusal
 from jobs.events import Committed, Started
@@ -33,6 +35,19 @@ def run(tar, model, out):
         return score(settings, evaluate=fake_scorer.evaluate, listener=listener, load=fake_scorer.load)
 
     return run
+
+
+@contextmanager
+def uncounted(_rows):
+    yield lambda rows: None
+
+
+def test_a_compacted_job_tells_its_files(run, out, tmp_path):
+    run()
+    compact(out, str(tmp_path / "new"), uncounted)
+    told = status(str(tmp_path / "new"))
+    assert (told.state, told.parts, told.shards, told.compacted) == (State.COMPLETE, 1, None, 4)
+    assert told.last_commit is not None
 
 
 class KilledError(Exception):
