@@ -16,8 +16,9 @@ from jobs import caveats, corrections, decisions, gallery, pictures, plots, repo
 from jobs.errors import Refusal
 from jobs.evaluate import evaluate, open_rows, read_model
 from jobs.gallery import Why
+from jobs.limits import Limits
 from jobs.originals import PLACE, Gone, Originals
-from jobs.report_made import made
+from jobs.report_made import InForce, made
 from jobs.scanned import BAD, UNLABELLED, Scanned, fetch, scan
 from jobs.show_lots import lot_lines
 from jobs.text import plain
@@ -87,7 +88,9 @@ def report(settings: ReportSettings, now: float) -> Reported:
     bank = read_model(settings.job)
     evaluation = evaluate(settings.job, decided=True)
     rows = open_rows(settings.job)
-    limits, corrected = decisions.limits_in_force(settings.job, bank), corrections.read(settings.job, bank)
+    decision, corrected = decisions.read(settings.job), corrections.read(settings.job, bank)
+    limits = Limits.of_model(bank, decisions.COLUMN) if decision is None else decision.limits(bank)
+    in_force = InForce(decision, limits, corrected)
     try:
         scanned = scan(rows, bank, corrected)
         called, ratio = gallery.called(scanned, limits.faces), gallery.ratios(scanned, limits.faces)
@@ -102,6 +105,7 @@ def report(settings: ReportSettings, now: float) -> Reported:
     content = _render(
         evaluation=evaluation,
         incomplete=caveats.incomplete(evaluation["missing"]),
+        in_force=in_force.lines(bank),
         headline=_headline(evaluation),
         counts=_counts(scanned, called, evaluation),
         limit=limits.threshold,
@@ -115,7 +119,7 @@ def report(settings: ReportSettings, now: float) -> Reported:
         entries=entries,
         reasons=_reasons(scanned),
         rejects=scanned.rejects,
-        made=made(settings.job, bank, now),
+        made=made(settings.job, bank, in_force, now),
     )
     try:
         storage.write(settings.out, content)

@@ -1,19 +1,72 @@
 """How a run was made: model, settings, sources and versions, section by section, as a report tells it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
 from dice_core.bank import Bank
 from jobs import folder, storage
-from jobs.text import utc
+from jobs.corrections import Corrections
+from jobs.decisions import Decision
+from jobs.limits import Limits
+from jobs.text import minute, utc
 
 _SOURCES_TOLD = 200
 """Sources that are named; all are counted."""
 _LIBRARIES = ("dice-inspect", "numpy", "numba", "scikit-image", "pyarrow", "dask")
 
 
-def made(out: str, bank: Bank, now: float) -> dict[str, Mapping[str, Any]]:
+@dataclass(frozen=True)
+class InForce:
+    """What verdicts go by and what they are compared with: the decision, None without, and the review."""
+
+    decision: Decision | None
+    limits: Limits
+    corrected: Corrections
+
+    def lines(self, bank: Bank) -> list[str]:
+        """Tell it in a line each for thresholds, the note on them, and labels."""
+        policy = bank.policy if self.decision is None else self.decision.policy
+        whose, note = "the model's, no decision is in force", None
+        if self.decision is not None:
+            whose = f"decision {self.decision.number} of {minute(self.decision.time)}"
+            note = self.decision.note
+        own = len(self._own(bank))
+        faces = f"; faces with one of their own: {own:,}" if own else ""
+        lines = [f"Thresholds: {whose}; policy {policy}, defect_score {self.limits.threshold:.4g}{faces}."]
+        if note:
+            lines.append(f"Note: {note}")
+        return [*lines, f"Labels: {self._labels()}."]
+
+    def section(self, bank: Bank) -> dict[str, Any]:
+        """Tell it key by key."""
+        decision = self.decision
+        told: dict[str, Any] = {"decision": "none: the model's thresholds count"}
+        if decision is not None:
+            told = {
+                "decision": decision.number,
+                "decided": decision.time,
+                "policy": decision.policy,
+                "prevalence": decision.prevalence,
+                "note": decision.note,
+                "chosen by labels": f"as of review {decision.review}" if decision.review else "not reviewed",
+            }
+        told["threshold of defect_score"] = f"{self.limits.threshold:.6g}"
+        told |= {f"threshold of face {face}": f"{value:.6g}" for face, value in self._own(bank).items()}
+        return {**told, "labels": self._labels()}
+
+    def _labels(self) -> str:
+        if not self.corrected.number:
+            return "those of folders or of the table given to score; none was reviewed"
+        return f"{len(self.corrected):,} reviewed, in force by review {self.corrected.number}"
+
+    def _own(self, bank: Bank) -> dict[str, float]:
+        values = zip((face.name for face in bank.faces), self.limits.faces.tolist(), strict=True)
+        return {face: value for face, value in values if value != self.limits.threshold}
+
+
+def made(out: str, bank: Bank, in_force: InForce, now: float) -> dict[str, Mapping[str, Any]]:
     """Tell how the run was made, section by section."""
     job = folder.read_job(out) or {"decides": {}, "sources": []}
     try:
@@ -22,6 +75,7 @@ def made(out: str, bank: Bank, now: float) -> dict[str, Mapping[str, Any]]:
         summary = {}
     policy = {"policy": bank.policy, "prevalence": bank.prevalence, "NCC floor": f"{bank.ncc_floor:.4g}"}
     return {
+        "In force": in_force.section(bank),
         "Model": {
             "hash": job["decides"].get("model"),
             "size of images": "{1} x {0} px".format(*bank.image_size),

@@ -47,6 +47,11 @@ def utc(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def minute(iso: str) -> str:
+    """Write a time of ISO 8601 in UTC as people do, to the minute: ``2026-11-26 02:15 UTC``."""
+    return f"{iso[:16].replace('T', ' ')} UTC"
+
+
 def ago(seconds: float) -> str:
     """Write a span in the largest unit that it has two of, such as ``12 minutes``; never a negative one."""
     for name, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):

@@ -1,22 +1,27 @@
 """The report, as a browser shows it."""
 
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import browser
 import dice
+import pyarrow.parquet as pq
 import pytest
 import samples
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
+from dice_core.policy import Policy
 from dice_core.rows import Reason
 from jobs.config import ScoreSettings
+from jobs.decide import decide
 from jobs.errors import Refusal
 from jobs.evaluate import evaluate
 from jobs.report import ReportSettings, report
+from jobs.review import review
 from jobs.score import score
 
 SCRIPT = "00/<script>alert(1)</script>.png"
@@ -143,6 +148,31 @@ def test_it_tells_what_was_rejected_and_how_it_was_made(read, job):
     assert str(job) in text
     assert "fingerprint" in text
     assert "threshold of defect_score" in text
+
+
+def text_of(job, folder):
+    report(ReportSettings(str(job), str(folder / "r.html"), gallery=0), NOW)
+    return " ".join("".join(Read((folder / "r.html").read_text()).text).split())
+
+
+def test_it_names_the_decision_and_the_review_in_force_and_before_them_says_that_there_is_none(job, tmp_path):
+    copied = tmp_path / "copied"
+    shutil.copytree(job, copied)
+    text = text_of(copied, tmp_path)
+    assert "Thresholds: the model's, no decision is in force; policy f1, defect_score" in text
+    assert "none was reviewed" in text
+    hashes = pq.read_table(next(copied.glob("part-*.parquet")))["content_hash"].to_pylist()[:2]
+    labels = tmp_path / "labels.csv"
+    labels.write_text("content_hash,label\n" + "".join(f"{value},04\n" for value in hashes))
+    review(str(copied), str(labels), NOW)
+    decide(str(copied), Policy.parse("value=4.25"), NOW, note="until the <camera> is cleaned")
+    text = text_of(copied, tmp_path)
+    top, _, below = text.partition("How it was made In force")
+    assert "Thresholds: decision 1 of 2026-11-26 08:00 UTC; policy value=4.25, defect_score 4.25." in top
+    assert "Note: until the <camera> is cleaned" in top
+    assert "Labels: 2 reviewed, in force by review 1." in top
+    for told in ("decision1", "policyvalue=4.25", "until the <camera> is cleaned", "as of review 1"):
+        assert told in below
 
 
 def test_an_incomplete_job_says_so_first(job, tmp_path):
