@@ -27,7 +27,7 @@ GALLERY = 24
 """Images of each kind."""
 MOST_GALLERY = 500
 
-SIDE = 160
+SIDE = 192
 """Pixels of the longer side of a thumbnail, at most."""
 
 _ROW = (*PLACE, "label", "lot", "face", "verdict", "defect_score", "ncc", "ssim_rebuilt", *pictures.BOX)

@@ -308,6 +308,18 @@ def test_tables_are_sorted_from_the_keyboard(page):
     assert page.get_log("browser") == []
 
 
+@pytest.mark.parametrize(("width", "columns"), [(1400, 3), (390, 1)])
+def test_pictures_are_large_enough_to_see_a_scratch(page, width, columns):
+    browser.resize(page, width)
+    try:
+        script = "return [...document.querySelectorAll('.panels img')].map(image => image.width)"
+        assert min(page.execute_script(script)) > 150
+        places = {entry.rect["x"] for entry in shown(page)}
+        assert len(places) == columns
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_it_fits_a_telephone(page):
     browser.resize(page, 390)
     try:
