@@ -1,5 +1,6 @@
 """The job ``report``: what a job found, as one HTML file that needs nothing else and reaches for nothing."""
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from dice_core.threshold import Sweep
 from jobs import caveats, corrections, decisions, gallery, pictures, plots, report_tables, storage
@@ -31,6 +33,7 @@ SIDE = 192
 """Pixels of the longer side of a thumbnail, at most."""
 
 _ROW = (*PLACE, "label", "lot", "face", "verdict", "defect_score", "ncc", "ssim_rebuilt", *pictures.BOX)
+_PIECES = re.compile(r"[^/\\_.-]*[/\\_.-]*")
 _MARK = b"<!doctype html>\n<!-- dice-inspect report -->\n"
 
 
@@ -202,6 +205,11 @@ def _reasons(scanned: Scanned) -> list[tuple[str, int, int]]:
     return [(reason, sum(counts), len(counts)) for reason, counts in by_reason.items()]
 
 
+def _breakable(text: str) -> Markup:
+    """Let a path break into lines behind what parts its words, and there first."""
+    return Markup("<wbr>").join(piece for piece in _PIECES.findall(text) if piece)
+
+
 def _render(**told: Any) -> bytes:
     """Fill the template; all that it is told is text to it, whatever it looks like."""
     files = resources.files("jobs") / "templates"
@@ -215,6 +223,7 @@ def _render(**told: Any) -> bytes:
         keep_trailing_newline=True,
     )
     environment.filters["plain"] = lambda value: plain(str(value))
+    environment.filters["breakable"] = _breakable
     template = environment.get_template("report.html")
     inline = {"style": style, "script": script}
     hashes = {name: b64encode(sha256(text.encode()).digest()).decode() for name, text in inline.items()}

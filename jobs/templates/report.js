@@ -32,6 +32,12 @@
     return text !== "" && Number.isFinite(parsed) ? parsed : text;
   };
   const compare = (a, b) => (typeof a === typeof b ? (a < b ? -1 : a > b ? 1 : 0) : typeof a === "number" ? -1 : 1);
+  for (const wide of document.querySelectorAll(".wide")) {
+    const cue = wide.previousElementSibling;
+    const look = () => { cue.hidden = wide.scrollLeft + wide.clientWidth >= wide.scrollWidth - 1; };
+    wide.addEventListener("scroll", look, { passive: true });
+    new ResizeObserver(look).observe(wide);
+  }
   for (const table of document.querySelectorAll("table.sortable")) {
     const [body] = table.tBodies;
     [...table.tHead.rows[0].cells].forEach((cell, column) => {

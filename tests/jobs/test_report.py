@@ -12,7 +12,7 @@ import pytest
 import samples
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from dice_core.policy import Policy
 from dice_core.rows import Reason
@@ -326,6 +326,29 @@ def test_it_fits_a_telephone(page):
         assert page.execute_script("return document.documentElement.scrollWidth") <= 390
     finally:
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_wide_table_keeps_its_first_column_and_says_that_it_goes_on(page):
+    (cue,) = page.find_elements(By.CSS_SELECTOR, "#faces .cue")
+    wide = page.find_element(By.CSS_SELECTOR, "#faces .wide")
+    browser.resize(page, 1400)
+    try:
+        WebDriverWait(page, 5).until(lambda _: not cue.is_displayed())
+        browser.resize(page, 390)
+        WebDriverWait(page, 5).until(lambda _: cue.is_displayed())
+        first = wide.find_element(By.CSS_SELECTOR, "tbody th")
+        before = first.rect["x"]
+        page.execute_script("arguments[0].scrollLeft = arguments[0].scrollWidth", wide)
+        assert first.rect["x"] == before
+        WebDriverWait(page, 5).until(lambda _: not cue.is_displayed())
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_path_breaks_behind_what_parts_its_words(written):
+    text = written[1].read_text()
+    assert "/<wbr>one.<wbr>tar</bdi>" in text
+    assert "&lt;b&gt;two&amp;.<wbr>tar</bdi>" in text
 
 
 def test_what_a_name_says_is_not_done(page):
