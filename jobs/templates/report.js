@@ -5,6 +5,7 @@
     const entries = [...holder.children];
     const filters = [...document.querySelectorAll("select[data-key]")];
     const order = document.getElementById("order");
+    const nothing = document.getElementById("nothing");
     const shown = document.getElementById("shown");
     const number = (entry, key) => Number(entry.dataset[key]);
     const orders = {
@@ -20,9 +21,13 @@
     const update = () => {
       for (const entry of entries) entry.hidden = !fits(entry);
       holder.append(...[...entries].sort(orders[order.value]));
-      shown.value = `${entries.filter((entry) => !entry.hidden).length} of ${entries.length} shown`;
+      const count = entries.filter((entry) => !entry.hidden).length;
+      shown.value = `${count} of ${entries.length} shown`;
+      nothing.hidden = count > 0;
     };
     for (const control of [...filters, order]) control.addEventListener("change", update);
+    // The values are back only when the event is over.
+    document.getElementById("controls").addEventListener("reset", () => setTimeout(update));
     // Browsers keep what was chosen when a page is loaded once more.
     update();
   }

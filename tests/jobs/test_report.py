@@ -296,6 +296,20 @@ def test_filters_and_orders_work(page):
         assert len(values) == len(entries)
 
 
+def test_filters_that_no_image_passes_say_so_and_are_taken_back_at_once(page):
+    nothing = page.find_element(By.ID, "nothing")
+    everything = len(shown(page))
+    assert not nothing.is_displayed()
+    choose(page, "verdict", "good")
+    choose(page, "why", "worst")
+    assert shown(page) == []
+    assert nothing.is_displayed()
+    nothing.find_element(By.TAG_NAME, "button").click()
+    WebDriverWait(page, 5).until(lambda _: len(shown(page)) == everything)
+    assert not nothing.is_displayed()
+    assert page.get_log("browser") == []
+
+
 def test_tables_are_sorted_from_the_keyboard(page):
     button = page.find_element(By.XPATH, "//section[@id='faces']//th[2]/button")
     for direction, sign in (("ascending", 1), ("descending", -1)):
