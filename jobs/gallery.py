@@ -18,16 +18,21 @@ class Why(StrEnum):
     """Why an image is looked at, the gravest first."""
 
     MISS = "miss"
-    """Labelled defective, and found good."""
     FALSE_ALARM = "false alarm"
-    """Labelled good, and called."""
-    JUST_CALLED = "just called"
-    """Nearest to the threshold of those beyond it."""
-    JUST_GOOD = "just good"
-    """Nearest to it of those below."""
+    NEAREST_ABOVE = "nearest above"
+    NEAREST_BELOW = "nearest below"
     WORST = "worst"
-    """Of the highest scores."""
     UNKNOWN_PART = "unknown part"
+
+
+MEANINGS = {
+    Why.MISS: "labelled defective, found good",
+    Why.FALSE_ALARM: "labelled good, called",
+    Why.NEAREST_ABOVE: "anomalies whose scores are the nearest to the threshold, however near that is",
+    Why.NEAREST_BELOW: "images found good whose scores are the nearest to it, likewise",
+    Why.WORST: "anomalies of the highest scores",
+    Why.UNKNOWN_PART: "like no face that the model knows",
+}
 
 
 def called(scanned: Scanned, limits: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
@@ -51,20 +56,28 @@ def choose(
     mapping
         Numbers of rows, in the order to look at them, with all reasons of each.
     """
-    known = ~scanned.unknown
-    wanted = {
-        Why.MISS: ((scanned.truth == BAD) & ~is_called, ratio),
-        Why.FALSE_ALARM: ((scanned.truth == GOOD) & is_called, -ratio),
-        Why.JUST_CALLED: (known & is_called, ratio),
-        Why.JUST_GOOD: (known & ~is_called, -ratio),
-        Why.WORST: (known & is_called, -ratio),
-        Why.UNKNOWN_PART: (scanned.unknown, -ratio),
-    }
     chosen: dict[int, list[Why]] = {}
-    for why, (which, key) in wanted.items():
+    for why, which in candidates(scanned, is_called).items():
+        key = ratio if why in _LOWEST_FIRST else -ratio
         for at in _first(np.flatnonzero(which), key, each):
             chosen.setdefault(int(at), []).append(why)
     return chosen
+
+
+_LOWEST_FIRST = (Why.MISS, Why.NEAREST_ABOVE)
+
+
+def candidates(scanned: Scanned, is_called: npt.NDArray[np.bool_]) -> Mapping[Why, npt.NDArray[np.bool_]]:
+    """Tell for each reason among which rows it chooses, (N,)."""
+    known = ~scanned.unknown
+    return {
+        Why.MISS: (scanned.truth == BAD) & ~is_called,
+        Why.FALSE_ALARM: (scanned.truth == GOOD) & is_called,
+        Why.NEAREST_ABOVE: known & is_called,
+        Why.NEAREST_BELOW: known & ~is_called,
+        Why.WORST: known & is_called,
+        Why.UNKNOWN_PART: scanned.unknown,
+    }
 
 
 def _first(among: Numbers, key: npt.NDArray[np.float32], count: int) -> Numbers:

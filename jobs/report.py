@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -120,6 +121,8 @@ def report(settings: ReportSettings, now: float) -> Reported:
         lots=lots,
         lots_in_all=lots_in_all,
         entries=entries,
+        kinds=_kinds(scanned, called, chosen),
+        images=len(scanned.score),
         reasons=_reasons(scanned),
         rejects=scanned.rejects,
         made=made(settings.job, bank, in_force, now),
@@ -151,6 +154,17 @@ def _entries(
             if isinstance(panels, Gone)
             else [b64encode(pictures.encode(panel)).decode() for panel in panels],
         }
+
+
+def _kinds(scanned: Scanned, called: Any, chosen: Mapping[int, list[Why]]) -> list[tuple[Why, str, int, int]]:
+    """Tell of each reason that chose any: what it means, how many it chose, and among how many."""
+    taken = Counter(why for reasons in chosen.values() for why in reasons)
+    among = gallery.candidates(scanned, called)
+    return [
+        (why, gallery.MEANINGS[why], taken[why], int(np.count_nonzero(among[why])))
+        for why in Why
+        if taken[why]
+    ]
 
 
 def _headline(evaluation: Mapping[str, Any]) -> list[str]:
@@ -232,7 +246,6 @@ def _render(**told: Any) -> bytes:
         **inline,
         hashes=hashes,
         panels=pictures.PANELS,
-        whys=list(Why),
         sizes={
             "plot": (plots.WIDTH, plots.HEIGHT),
             "line": (plots.LINE_WIDTH, plots.LINE_HEIGHT),

@@ -22,7 +22,7 @@
       for (const entry of entries) entry.hidden = !fits(entry);
       holder.append(...[...entries].sort(orders[order.value]));
       const count = entries.filter((entry) => !entry.hidden).length;
-      shown.value = `${count} of ${entries.length} shown`;
+      shown.value = `${count} of ${entries.length} of the sample shown`;
       nothing.hidden = count > 0;
     };
     for (const control of [...filters, order]) control.addEventListener("change", update);

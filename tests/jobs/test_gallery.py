@@ -39,10 +39,10 @@ def chosen(scanned, each=2, limit=10.0):
 def test_those_nearest_to_the_threshold_on_both_sides_and_the_worst_are_chosen(make):
     found = chosen(make([1, 9, 30, 11, 40, 8, 12, 10]))
     assert found == {
-        7: [Why.JUST_CALLED],
-        3: [Why.JUST_CALLED],
-        1: [Why.JUST_GOOD],
-        5: [Why.JUST_GOOD],
+        7: [Why.NEAREST_ABOVE],
+        3: [Why.NEAREST_ABOVE],
+        1: [Why.NEAREST_BELOW],
+        5: [Why.NEAREST_BELOW],
         4: [Why.WORST],
         2: [Why.WORST],
     }
@@ -51,7 +51,7 @@ def test_those_nearest_to_the_threshold_on_both_sides_and_the_worst_are_chosen(m
 def test_misses_come_first_and_then_false_alarms(make):
     found = chosen(make([5, 20, 6, 21], truth=[BAD, GOOD, GOOD, BAD]))
     assert list(found)[:2] == [0, 1]
-    assert found[0] == [Why.MISS, Why.JUST_GOOD]
+    assert found[0] == [Why.MISS, Why.NEAREST_BELOW]
     assert found[1][0] is Why.FALSE_ALARM
 
 
@@ -69,7 +69,25 @@ def test_faces_have_thresholds_of_their_own(make):
 
 
 def test_equal_scores_are_taken_in_their_order(make):
-    assert [at for at, why in chosen(make([5] * 9), each=3).items() if why == [Why.JUST_GOOD]] == [0, 1, 2]
+    assert [at for at, why in chosen(make([5] * 9), each=3).items() if why == [Why.NEAREST_BELOW]] == [
+        0,
+        1,
+        2,
+    ]
+
+
+def test_what_is_chosen_is_among_the_candidates(make):
+    scanned = make([5, 20, 6, 21, 40], truth=[BAD, GOOD, GOOD, BAD, BAD], unknown=[False] * 4 + [True])
+    among = gallery.candidates(scanned, gallery.called(scanned, np.array([10.0])))
+    assert {why: np.flatnonzero(which).tolist() for why, which in among.items()} == {
+        Why.MISS: [0],
+        Why.FALSE_ALARM: [1],
+        Why.NEAREST_ABOVE: [1, 3],
+        Why.NEAREST_BELOW: [0, 2],
+        Why.WORST: [1, 3],
+        Why.UNKNOWN_PART: [4],
+    }
+    assert {at for at, reasons in chosen(scanned).items() for why in reasons if not among[why][at]} == set()
 
 
 def test_none_of_each_is_none(make):

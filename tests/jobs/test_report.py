@@ -186,6 +186,19 @@ def test_an_incomplete_job_says_so_first(job, tmp_path):
     assert text.index("INCOMPLETE: 1 of 2 planned shards") < text.index('id="figures"')
 
 
+def test_the_gallery_says_of_how_many_it_is_a_sample(job, tmp_path):
+    told = report(ReportSettings(str(job), str(tmp_path / "r.html"), gallery=2), NOW)
+    text = (tmp_path / "r.html").read_text()
+    found = evaluate(str(job))
+    assert f"A sample: {told.images} of {found['images'] - found['rejected']} images" in text
+    assert (
+        f"<strong>worst</strong>: anomalies of the highest scores (2 of {found['tp'] + found['fp']})" in text
+    )
+    assert f"<strong>false alarm</strong>: labelled good, called (2 of {found['fp']})" in text
+    assert "<strong>unknown part</strong>" not in text
+    assert "</span>, labelled good. In the sample as: false alarm" in text
+
+
 def test_archives_that_are_gone_are_said_to_be(job, tmp_path):
     away = job.parent / "away"
     away.mkdir()
@@ -273,7 +286,7 @@ def test_filters_and_orders_work(page):
     called = shown(page)
     assert {entry.get_attribute("data-verdict") for entry in called} == {"anomaly"}
     told = page.find_element(By.ID, "shown").text
-    assert told == f"{len(called)} of {len(entries)} shown"
+    assert told == f"{len(called)} of {len(entries)} of the sample shown"
     choose(page, "face", "04")
     assert {entry.get_attribute("data-face") for entry in shown(page)} == {"04"}
     choose(page, "face", "")
@@ -301,7 +314,7 @@ def test_filters_that_no_image_passes_say_so_and_are_taken_back_at_once(page):
     everything = len(shown(page))
     assert not nothing.is_displayed()
     choose(page, "verdict", "good")
-    choose(page, "why", "worst")
+    choose(page, "why", "nearest above")
     assert shown(page) == []
     assert nothing.is_displayed()
     nothing.find_element(By.TAG_NAME, "button").click()
