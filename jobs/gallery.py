@@ -28,8 +28,8 @@ class Why(StrEnum):
 MEANINGS = {
     Why.MISS: "labelled defective, found good",
     Why.FALSE_ALARM: "labelled good, called",
-    Why.NEAREST_ABOVE: "anomalies whose scores are the nearest to the threshold, however near that is",
-    Why.NEAREST_BELOW: "images found good whose scores are the nearest to it, likewise",
+    Why.NEAREST_ABOVE: "anomalies whose scores are the nearest to the threshold",
+    Why.NEAREST_BELOW: "images found good whose scores are the nearest to it",
     Why.WORST: "anomalies of the highest scores",
     Why.UNKNOWN_PART: "like no face that the model knows",
 }

@@ -6,7 +6,7 @@ from importlib import metadata
 from typing import Any
 
 from dice_core.bank import Bank
-from jobs import folder, storage
+from jobs import folder, memory, storage
 from jobs.corrections import Corrections
 from jobs.decisions import Decision
 from jobs.limits import Limits
@@ -14,6 +14,21 @@ from jobs.text import minute, utc
 
 _SOURCES_TOLD = 200
 """Sources that are named; all are counted."""
+_WORDS = {
+    "schema_version": "version of the job folder",
+    "rows_version": "version of the rows",
+    "model": "model",
+    "source_roots": "--source-root",
+}
+"""What is no option, or none of that name."""
+_UNITS = {
+    "max_pixels": " px",
+    "max_members": " members",
+    "max_expansion": " times the packed size",
+    "shard_size": " images",
+    "task_images": " images",
+    "task_timeout": " s",
+}
 _LIBRARIES = ("dice-inspect", "numpy", "numba", "scikit-image", "pyarrow", "dask")
 
 
@@ -85,16 +100,40 @@ def made(out: str, bank: Bank, in_force: InForce, now: float) -> dict[str, Mappi
             **policy,
             **{f"threshold of {column}": f"{value:.6g}" for column, value in bank.thresholds.items()},
         },
-        "What decides the rows": {"fingerprint": job.get("fingerprint"), **job["decides"]},
+        "What decides the rows": {"fingerprint": job.get("fingerprint"), **_options(job["decides"])},
         "Sources": {
             "in all": f"{len(job['sources']):,}",
             **{str(at): source for at, source in enumerate(job["sources"][:_SOURCES_TOLD], 1)},
         },
-        "Settings of the last start": {
-            key: value for key, value in summary.get("settings", {}).items() if key != "sources"
-        },
+        "Settings of the last start": _options(summary.get("settings", {})),
         "This report": {"made": utc(now), "of": storage.absolute(out), **_versions()},
     }
+
+
+def _options(told: Mapping[str, Any]) -> dict[str, str]:
+    """Write settings as the command line names them, in words and units; those that were not given last."""
+    flat = {**told, **told.get("limits", {})}
+    flat = {key: value for key, value in flat.items() if key not in {"limits", "sources"}}
+    names = {key: _WORDS.get(key, f"--{key.replace('_', '-')}") for key in flat}
+    # Not by equality, which takes 0 for False.
+    given = {key for key, value in flat.items() if value is not None and value is not False and value != []}
+    lines = {names[key]: _written(key, flat[key]) for key in flat if key in given}
+    left = [names[key] for key in flat if key not in given]
+    return {**lines, "not given": ", ".join(left)} if left else lines
+
+
+def _written(key: str, value: Any) -> str:
+    if value is True:
+        return "yes"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if key == "max_bytes":
+        return f"{value:,} bytes" if value % (1 << 20) else memory.told(value)
+    if isinstance(value, float):
+        return f"{value:g}{_UNITS.get(key, '')}"
+    if isinstance(value, int):
+        return f"{value:,}{_UNITS.get(key, '')}"
+    return str(value)
 
 
 def _versions() -> dict[str, str]:
