@@ -24,7 +24,7 @@ from jobs.originals import PLACE, Gone, Originals
 from jobs.report_made import InForce, made
 from jobs.scanned import BAD, UNLABELLED, Scanned, fetch, scan
 from jobs.show_lots import lot_lines
-from jobs.text import plain
+from jobs.text import minute, plain, utc
 
 GALLERY = 24
 """Images of each kind."""
@@ -109,6 +109,8 @@ def report(settings: ReportSettings, now: float) -> Reported:
     content = _render(
         evaluation=evaluation,
         incomplete=caveats.incomplete(evaluation["missing"]),
+        title=storage.absolute(settings.job).rstrip("/").rpartition("/")[2] or settings.job,
+        written=minute(utc(now)),
         in_force=in_force.lines(bank),
         headline=_headline(evaluation),
         counts=_counts(scanned, called, evaluation),

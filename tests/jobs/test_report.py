@@ -144,6 +144,7 @@ def test_every_picture_has_its_words(read):
 def test_it_tells_what_was_rejected_and_how_it_was_made(read, job):
     text = "".join(read.text)
     assert "empty: 00/empty.jpg in " in text
+    assert f"Report of 2026-11-26 08:00 UTC on {job}" in text
     assert "2026-11-26T" in text
     assert str(job) in text
     assert "fingerprint" in text
@@ -268,7 +269,8 @@ def choose(page, key, value):
 
 
 def test_it_opens_without_an_error_and_asks_for_nothing(page, written):
-    assert "copied" not in page.title
+    assert page.title == "out, 2026-11-26 08:00 UTC: dice-inspect"
+    assert page.find_element(By.TAG_NAME, "h1").text == "Inspection of out"
     assert page.get_log("browser") == []
     # Chromium's own first page may still be loading.
     elsewhere = {url for url in browser.requests(page) if not url.startswith(("data:", "chrome:"))}
