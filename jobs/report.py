@@ -249,6 +249,7 @@ def _render(**told: Any) -> bytes:
         hashes=hashes,
         panels=pictures.PANELS,
         sizes={
+            "pieces": plots.BINS,
             "plot": (plots.WIDTH, plots.HEIGHT),
             "line": (plots.LINE_WIDTH, plots.LINE_HEIGHT),
             "small": (report_tables.SMALL_WIDTH, report_tables.SMALL_HEIGHT),

@@ -134,6 +134,17 @@ def test_hostile_names_are_text_in_it(read):
     assert [tag for tag, _ in read.tags if tag == "b"] == []
 
 
+def test_every_axis_has_a_title_and_every_colour_a_legend(written):
+    text = written[1].read_text()
+    titles = re.findall(r'<text class="title"[^>]*>([^<]*)</text>', text)
+    assert titles == ["defect_score, logarithmic", "images, logarithmic", "recall", "precision"]
+    legends = re.findall(r'<p class="legend">(.*?)</p>', text)
+    plot, faces, lots = (re.findall(r'<span class="(\w+)">', legend) for legend in legends)
+    assert plot == ["unlabelled", "good", "defective"]
+    assert faces == ["middle", "high", "limit", *plot]
+    assert lots == ["middle", "high", "limit"]
+
+
 def test_every_picture_has_its_words(read):
     alternatives = [known["alt"] for tag, known in read.tags if tag == "img"]
     assert len(alternatives) % 4 == 0
