@@ -1,7 +1,10 @@
 """Confidence intervals by bootstrap over independent parts, never over images.
 
 Frames of one part stand or fall together, so they are drawn together (Efron and Tibshirani, "An Introduction
-to the Bootstrap", 1993, chapter 8, on resampling units rather than observations).
+to the Bootstrap", 1993, chapter 8, on resampling units rather than observations). Draws of parts without an
+error have none either, as if that were certain; there the exact binomial bound stands, over as many parts
+(Clopper and Pearson, Biometrika 26, 1934; Hanley and Lippman-Hand, "If nothing goes wrong, is everything all
+right?", JAMA 249, 1983).
 """
 
 from enum import StrEnum
@@ -9,6 +12,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from dice_core.tail import share_bounds
 from dice_core.threshold import Confusion, Truth
 
 Groups = npt.NDArray[np.int64]
@@ -18,6 +22,7 @@ FEWEST_PARTS = 10
 """Independent parts, of the good and of the defective each, under which no interval is given."""
 
 COVERAGE = 0.95
+_TAIL = (1 - COVERAGE) / 2
 
 
 class Over(StrEnum):
@@ -70,7 +75,9 @@ def intervals(
     dict
         ``precision``, ``recall`` and ``f1``, each the lower and the upper bound, or None where there are
         fewer than `FEWEST_PARTS` groups of good or of defective images, or where it is undefined in every
-        draw, as the precision is where nothing was called.
+        draw, as the precision is where nothing was called. A precision or recall of 1 has the exact lower
+        bound, one of 0 the exact upper bound, over the parts with a call or a defective image; F1 then
+        reaches as far as both together do (Bonferroni).
     """
     names = ("precision", "recall", "f1")
     counts = group_confusions(bad, called, group)
@@ -82,13 +89,38 @@ def intervals(
     kinds, times = np.unique(counts, axis=0, return_counts=True)
     draws = rng.multinomial(len(counts), times / len(counts), DRAWS) @ kinds
     drawn = [Confusion(*draw) for draw in draws.tolist()]
-    tail = (1 - COVERAGE) / 2
     bounds: dict[str, tuple[float, float] | None] = {}
     for name in names:
         values = [value for confusion in drawn if (value := getattr(confusion, name)) is not None]
         if not values:
             bounds[name] = None
             continue
-        low, high = np.quantile(values, [tail, 1 - tail])
+        low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
         bounds[name] = (float(low), float(high))
-    return bounds
+    return _without_error(bounds, counts)
+
+
+def _without_error(
+    bounds: dict[str, tuple[float, float] | None], counts: npt.NDArray[np.int64]
+) -> dict[str, tuple[float, float] | None]:
+    """Put exact bounds in place of those of shares that are 0 or 1, whose draws are all alike."""
+    widest: dict[str, tuple[float, float]] = {}
+    exact = {}
+    for name, wrong in (("precision", counts[:, 1]), ("recall", counts[:, 2])):
+        drawn = bounds[name]
+        hits, errors = int(counts[:, 0].sum()), int(wrong.sum())
+        if drawn is None or (hits and errors):
+            widest[name] = drawn or (0.0, 1.0)
+            continue
+        share, parts = float(hits > 0), int(np.count_nonzero(counts[:, 0] + wrong))
+        exact[name] = share_bounds(share, parts, COVERAGE)
+        widest[name] = share_bounds(share, parts, 1 - _TAIL)
+    drawn = bounds["f1"]
+    if not exact or drawn is None:
+        return {**bounds, **exact}
+    low, high = map(_harmonic, widest["precision"], widest["recall"])
+    return {**bounds, **exact, "f1": (min(low, drawn[0]), max(high, drawn[1]))}
+
+
+def _harmonic(precision: float, recall: float) -> float:
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0

@@ -30,15 +30,15 @@ _FINEST = 2.0**-20
 """Least scale relative to the scores: about the steps in which single precision keeps them."""
 
 
-def share_bounds(share: float, groups: int) -> tuple[float, float]:
-    """Bound a share that was seen in so many independent groups, each side at 95 %.
+def share_bounds(share: float, groups: int, level: float = LEVEL) -> tuple[float, float]:
+    """Bound a share that was seen in so many independent groups, each side at a level, by default 95 %.
 
     The exact binomial bounds (Clopper and Pearson, Biometrika 26, 1934), for a number of groups that need
     not be whole (Korn and Graubard, Survey Methodology 24, 1998). Without groups nothing is known: 0 and 1.
     """
     hits = share * groups
-    low = stats.beta.ppf(1 - LEVEL, hits, groups - hits + 1) if hits > 0 else 0.0
-    high = stats.beta.ppf(LEVEL, hits + 1, groups - hits) if hits < groups else 1.0
+    low = stats.beta.ppf(1 - level, hits, groups - hits + 1) if hits > 0 else 0.0
+    high = stats.beta.ppf(level, hits + 1, groups - hits) if hits < groups else 1.0
     return float(low), float(high)
 
 

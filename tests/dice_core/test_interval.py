@@ -43,9 +43,37 @@ def test_the_bounds_hold_the_estimate(seed):
         assert 0 <= low < getattr(estimate, name) < high <= 1
 
 
-def test_without_an_error_there_is_no_doubt():
+def test_without_an_error_there_is_the_doubt_that_so_many_parts_leave():
     bad, _ = verdicts()
-    assert bounds(bad, bad, np.arange(400)) == dict.fromkeys(NAMES, (1.0, 1.0))
+    parts = np.count_nonzero(bad)
+    found = bounds(bad, bad, np.arange(400))
+    for name in ("precision", "recall"):
+        assert found[name] == (pytest.approx(0.05 ** (1 / parts)), 1.0)
+    assert found["f1"] == (pytest.approx(0.025 ** (1 / parts)), 1.0)
+
+
+@settings(max_examples=30)
+@given(st.integers(10, 60), st.integers(1, 20), st.booleans())
+def test_frames_of_a_part_without_an_error_add_nothing(parts, frames, all_called):
+    bad = np.repeat([True, False], [parts, 10])
+    called = bad if all_called else np.roll(bad, 1)
+    group = np.arange(len(bad))
+    found = bounds(bad, called, group)
+    assert bounds(np.repeat(bad, frames), np.repeat(called, frames), np.repeat(group, frames)) == found
+    if all_called:
+        assert found["recall"][0] == pytest.approx(0.05 ** (1 / parts))
+
+
+def test_false_alarms_alone_leave_the_recall_its_exact_bound_and_f1_reaches_as_far():
+    bad = np.repeat([True, False], [40, 60])
+    called = np.arange(100) < 60
+    found = bounds(bad, called, np.arange(100))
+    assert found["recall"] == (pytest.approx(0.05 ** (1 / 40)), 1.0)
+    low, high = found["precision"]
+    assert 0.5 < low < 2 / 3 < high < 0.85
+    least = 0.025 ** (1 / 40)
+    assert found["f1"][0] == pytest.approx(2 * low * least / (low + least))
+    assert found["f1"][1] < 1
 
 
 def test_single_frames_have_about_the_binomial_interval():
@@ -75,13 +103,18 @@ def test_too_few_parts_have_no_interval(good, defective):
 def test_many_frames_of_few_parts_are_few():
     bad = np.repeat([False, True], 500)
     assert bounds(bad, bad, np.arange(1000) // 100) == dict.fromkeys(NAMES)
-    assert bounds(bad, bad, np.arange(1000) // 50)["f1"] == (1.0, 1.0)
+    assert bounds(bad, bad, np.arange(1000) // 50)["recall"] == (pytest.approx(0.05 ** (1 / 10)), 1.0)
 
 
 def test_what_is_undefined_in_every_draw_has_no_interval():
     bad, _ = verdicts()
     found = bounds(bad, np.zeros(400, bool), np.arange(400))
-    assert found == {"precision": None, "recall": (0.0, 0.0), "f1": (0.0, 0.0)}
+    parts = np.count_nonzero(bad)
+    assert found["precision"] is None
+    assert found["recall"] == (0.0, pytest.approx(1 - 0.05 ** (1 / parts)))
+    # Whatever the precision is, F1 is at most what a perfect one makes it.
+    most = 1 - 0.025 ** (1 / parts)
+    assert found["f1"] == (0.0, pytest.approx(2 * most / (1 + most)))
 
 
 def test_names_of_groups_do_not_matter_and_chance_is_the_callers():
