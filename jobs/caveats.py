@@ -51,8 +51,11 @@ def _gap(gap: Mapping[str, Any], *, compacted: bool) -> str:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Write a ratio; an undefined one is a dash."""
-    return _UNDEFINED if value is None else f"{value:.{digits}f}"
+    """Write a ratio; an undefined one is a dash, and one short of 1 is not rounded to it."""
+    if value is None:
+        return _UNDEFINED
+    most = 1 if value >= 1 else 1 - 10**-digits
+    return f"{min(value, most):.{digits}f}"
 
 
 def share(value: float | None) -> str:
@@ -116,7 +119,7 @@ def expected(evaluation: Mapping[str, Any] | None) -> list[str]:
     rests = f"{evaluation['good']:,} good images in {evaluation['good_parts']:,} runs"
     alarms = (
         f"expected false alarms: {_figure(evaluation['alarms_per_million'])} per million good images, "
-        f"at most {_figure(most)} (95 %)"
+        f"at most {_figure(max(most, _LEAST_TOLD))} (95 %)"
     )
     if evaluation["extrapolated"]:
         supported = _figure(evaluation["supported_per_million"])

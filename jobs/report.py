@@ -191,16 +191,26 @@ def _counts(scanned: Scanned, called: Any, evaluation: Mapping[str, Any]) -> lis
     images = len(scanned.score)
     figures = [
         ("images", f"{images:,}", f"and {evaluation['rejected']:,} rejected"),
-        ("anomalies", f"{anomalies:,}", f"{anomalies / images:.2%} of the images" if images else ""),
-        ("parts of unknown kind", f"{unknown:,}", f"{unknown / images:.2%} of the images" if images else ""),
+        ("anomalies", f"{anomalies:,}", f"{100 * anomalies / images:.2f} % of the images" if images else ""),
+        (
+            "parts of unknown kind",
+            f"{unknown:,}",
+            f"{100 * unknown / images:.2f} % of the images" if images else "",
+        ),
     ]
     for key, name in (("f1", "F1"), ("precision", "precision"), ("recall", "recall")):
         if evaluation[key] is not None:
             bounds = evaluation["intervals"][key]
-            between = f"95 % between {bounds[0]:.4f} and {bounds[1]:.4f}" if bounds else "no interval"
-            figures.append((name, f"{evaluation[key]:.4f}", between))
+            between = (
+                f"95 % between {caveats.number(bounds[0])} and {caveats.number(bounds[1])}"
+                if bounds
+                else "no interval"
+            )
+            figures.append((name, caveats.number(evaluation[key]), between))
     if evaluation["auroc"] is not None:
-        figures.append(("AUROC", f"{evaluation['auroc']:.4f}", "of the ranking, whatever the threshold"))
+        figures.append(
+            ("AUROC", caveats.number(evaluation["auroc"]), "of the ranking, whatever the threshold")
+        )
     return figures
 
 

@@ -181,7 +181,7 @@ _TROUBLES = {"retries": "shards tried again", "workers_lost": "workers lost"}
 def headline(evaluation: Mapping[str, Any]) -> list[str]:
     """Give F1 with what it takes to read it: interval, prevalence, independent parts, images seen before."""
     bounds = evaluation["intervals"]["f1"]
-    between = f" (95 % between {bounds[0]:.4f} and {bounds[1]:.4f})" if bounds else ""
+    between = f" (95 % between {number(bounds[0])} and {number(bounds[1])})" if bounds else ""
     lines = [
         f"F1 {number(evaluation['f1'])}{between} at {evaluation['score']} {evaluation['threshold']:.4g}",
         f"{weight(evaluation)} ({evaluation['intervals']['over']})",

@@ -22,7 +22,15 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(None, "-"), (0.0, "0.0000"), (1, "1.0000"), (0.12345, "0.1235")]
+    ("value", "shown"),
+    [
+        (None, "-"),
+        (0.0, "0.0000"),
+        (1, "1.0000"),
+        (0.12345, "0.1235"),
+        (0.99994, "0.9999"),
+        (0.9999954, "0.9999"),
+    ],
 )
 def test_a_ratio(value, shown):
     assert number(value) == shown
@@ -41,6 +49,8 @@ def test_expected_alarms_are_told_with_their_bound_and_what_they_rest_on():
 def test_alarms_that_nobody_will_see_are_not_told_in_powers_of_ten():
     (line,) = expected({**EXPECTED, "alarms_per_million": 3e-7, "alarms_per_million_bounds": [0.0, 0.5]})
     assert "alarms: under 0.01 per million good images, at most 0.5 (95 %)" in line
+    (line,) = expected({**EXPECTED, "alarms_per_million": 3e-9, "alarms_per_million_bounds": [0.0, 3e-7]})
+    assert "alarms: under 0.01 per million good images, at most 0.01 (95 %)" in line
 
 
 def test_a_rate_beyond_what_the_good_images_support_is_marked():
