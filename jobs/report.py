@@ -15,7 +15,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dice_core.threshold import Sweep
-from jobs import caveats, corrections, decisions, gallery, pictures, plots, report_tables, storage
+from jobs import (
+    caveats,
+    corrections,
+    decisions,
+    gallery,
+    pictures,
+    plots,
+    report_figures,
+    report_tables,
+    storage,
+)
 from jobs.errors import Refusal
 from jobs.evaluate import evaluate, open_rows, read_model
 from jobs.gallery import Why
@@ -23,7 +33,6 @@ from jobs.limits import Limits
 from jobs.originals import PLACE, Gone, Originals
 from jobs.report_made import InForce, made
 from jobs.scanned import BAD, UNLABELLED, Scanned, fetch, scan
-from jobs.show_lots import lot_lines
 from jobs.text import minute, plain, utc
 
 GALLERY = 24
@@ -112,8 +121,8 @@ def report(settings: ReportSettings, now: float) -> Reported:
         title=storage.absolute(settings.job).rstrip("/").rpartition("/")[2] or settings.job,
         written=minute(utc(now)),
         in_force=in_force.lines(bank),
-        headline=_headline(evaluation),
-        counts=_counts(scanned, called, evaluation),
+        headline=report_figures.headline(evaluation),
+        counts=report_figures.counts(scanned, called, evaluation),
         limit=limits.threshold,
         histogram=plots.histogram(report_tables.classes(scanned, slice(None)), limits.threshold)
         if len(scanned.score)
@@ -125,7 +134,7 @@ def report(settings: ReportSettings, now: float) -> Reported:
         entries=entries,
         kinds=_kinds(scanned, called, chosen),
         images=len(scanned.score),
-        reasons=_reasons(scanned),
+        reasons=report_figures.reasons(scanned),
         rejects=scanned.rejects,
         made=made(settings.job, bank, in_force, now),
     )
@@ -169,66 +178,12 @@ def _kinds(scanned: Scanned, called: Any, chosen: Mapping[int, list[Why]]) -> li
     ]
 
 
-def _headline(evaluation: Mapping[str, Any]) -> list[str]:
-    """Give the lines that tell what the verdicts are worth."""
-    lines = lot_lines(evaluation["lots"])
-    if evaluation["prevalence"] is None:
-        return [*lines, "no labelled images: nothing to compare the verdicts with"]
-    return [
-        *lines,
-        f"{caveats.weight(evaluation)} ({evaluation['intervals']['over']})",
-        *caveats.seen(evaluation),
-        *caveats.expected(evaluation["expected"]),
-        *caveats.wrong_faces(evaluation),
-        caveats.duplicates(evaluation["duplicates"]),
-    ]
-
-
-def _counts(scanned: Scanned, called: Any, evaluation: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Give the headline figures: name, value, and the interval or what else there is to say."""
-    unknown = int(scanned.unknown.sum())
-    anomalies = int(called.sum()) - unknown
-    images = len(scanned.score)
-    figures = [
-        ("images", f"{images:,}", f"and {evaluation['rejected']:,} rejected"),
-        ("anomalies", f"{anomalies:,}", f"{100 * anomalies / images:.2f} % of the images" if images else ""),
-        (
-            "parts of unknown kind",
-            f"{unknown:,}",
-            f"{100 * unknown / images:.2f} % of the images" if images else "",
-        ),
-    ]
-    for key, name in (("f1", "F1"), ("precision", "precision"), ("recall", "recall")):
-        if evaluation[key] is not None:
-            bounds = evaluation["intervals"][key]
-            between = (
-                f"95 % between {caveats.number(bounds[0])} and {caveats.number(bounds[1])}"
-                if bounds
-                else "no interval"
-            )
-            figures.append((name, caveats.number(evaluation[key]), between))
-    if evaluation["auroc"] is not None:
-        figures.append(
-            ("AUROC", caveats.number(evaluation["auroc"]), "of the ranking, whatever the threshold")
-        )
-    return figures
-
-
 def _curve(scanned: Scanned, ratio: Any) -> plots.Curve | None:
     labelled = scanned.truth != UNLABELLED
     if not labelled.any():
         return None
     turned = np.where(scanned.unknown, np.float32(np.inf), ratio)[labelled]
     return plots.precision_recall(Sweep.of(turned, scanned.truth[labelled] == BAD), 1.0)
-
-
-def _reasons(scanned: Scanned) -> list[tuple[str, int, int]]:
-    """Count rejected members by reason, and the lots they are in."""
-    reasons = sorted({reason for _, reason in scanned.rejected})
-    by_reason = {
-        reason: [count for (_, own), count in scanned.rejected.items() if own == reason] for reason in reasons
-    }
-    return [(reason, sum(counts), len(counts)) for reason, counts in by_reason.items()]
 
 
 def _breakable(text: str) -> Markup:
