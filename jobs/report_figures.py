@@ -11,6 +11,8 @@ from jobs.show_lots import lot_lines
 
 def headline(evaluation: Mapping[str, Any]) -> list[str]:
     """Give the lines that tell what the verdicts are worth."""
+    if not evaluation["images"]:
+        return ["No image: the sources held none, or none was scored yet."]
     lines = lot_lines(evaluation["lots"])
     if evaluation["prevalence"] is None:
         return [*lines, "no labelled images: nothing to compare the verdicts with"]

@@ -65,7 +65,7 @@ class InForce:
                 "policy": decision.policy,
                 "prevalence": decision.prevalence,
                 "note": decision.note,
-                "chosen by labels": f"as of review {decision.review}" if decision.review else "not reviewed",
+                "labels it was chosen by": _labels_of(decision.review),
             }
         told["threshold of defect_score"] = f"{self.limits.threshold:.6g}"
         told |= {f"threshold of face {face}": f"{value:.6g}" for face, value in self._own(bank).items()}
@@ -88,7 +88,11 @@ def made(out: str, bank: Bank, in_force: InForce, now: float) -> dict[str, Mappi
         summary = folder.read_summary(out)
     except (OSError, ValueError):
         summary = {}
-    policy = {"policy": bank.policy, "prevalence": bank.prevalence, "NCC floor": f"{bank.ncc_floor:.4g}"}
+    policy = {
+        "policy it was fitted for": bank.policy,
+        "prevalence": bank.prevalence,
+        "NCC floor": f"{bank.ncc_floor:.4g}",
+    }
     return {
         "In force": in_force.section(bank),
         "Model": {
@@ -108,6 +112,10 @@ def made(out: str, bank: Bank, in_force: InForce, now: float) -> dict[str, Mappi
         "Settings of the last start": _options(summary.get("settings", {})),
         "This report": {"made": utc(now), "of": storage.absolute(out), **_versions()},
     }
+
+
+def _labels_of(review: int) -> str:
+    return f"as of review {review}" if review else "none reviewed"
 
 
 def _options(told: Mapping[str, Any]) -> dict[str, str]:
