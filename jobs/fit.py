@@ -141,8 +141,7 @@ def _check_target(model: str) -> None:
     """Refuse to write over a file that is no model."""
     if storage.is_folder(model):
         raise Refusal(f"--model {model}: is a folder: name a file")
-    if not storage.takes_files(storage.parent(model)):
-        raise Refusal(f"--model {model}: its folder does not exist: make it, or name another file")
+    storage.check_parent(model, f"--model {model}")
     if storage.exists(model):
         try:
             Bank.read(BytesIO(storage.read(model)))

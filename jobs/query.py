@@ -37,7 +37,7 @@ def find_jobs(place: str) -> list[str]:
         return [place]
     if storage.exists(place) or not has_magic(place):
         raise Refusal(f"{place}: not a job folder: name the one that score wrote with --out")
-    matches = filter(storage.is_folder, storage.expand([place]))
+    matches = filter(storage.is_folder, storage.named(place))
     found = [match for match in matches if folder.read_job(match) is not None]
     if not found:
         raise Refusal(f"{place}: matches no job folder: name those that score wrote with --out")
@@ -72,8 +72,16 @@ def query(place: str, sql: str) -> pa.Table:
             for lock in _LOCKS:
                 connection.execute(lock)
             return _name_apart(connection.sql(sql).to_arrow_table())
+        except duckdb.CatalogException as error:
+            known = f"the tables are {', '.join(tables.TABLES)}"
+            raise Refusal(f"query: {_said(error).partition(' Did you mean')[0]} ({known})") from error
         except duckdb.Error as error:
-            raise Refusal(f"query: {' '.join(str(error).split())}") from error
+            raise Refusal(f"query: {_said(error)}") from error
+
+
+def _said(error: duckdb.Error) -> str:
+    """Give the message in one line, without the statement and the arrow that points into it."""
+    return " ".join(str(error).partition("\n\nLINE ")[0].split())
 
 
 def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:

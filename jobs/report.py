@@ -98,6 +98,7 @@ def report(settings: ReportSettings, now: float) -> Reported:
     Refusal
         Where there is no job in the folder, a part of it is damaged, or the file cannot be written.
     """
+    storage.check_parent(settings.out, f"--out {settings.out}")
     bank = read_model(settings.job)
     evaluation = evaluate(settings.job, decided=True)
     rows = open_rows(settings.job)

@@ -20,7 +20,7 @@ from jobs.fit import FaceReport, FitResult
 from jobs.score import ScoreResult
 from jobs.show_labels import label_lines
 from jobs.show_lots import alarm_lines, corrected_line, lot_lines
-from jobs.text import plain
+from jobs.text import plain, several
 
 SUSPECTS_TOLD = 20
 """Images that look mislabelled that are listed, the oddest; all are counted."""
@@ -117,22 +117,22 @@ def _face_row(report: FaceReport) -> Iterable[str]:
 def scored(result: ScoreResult, out: str) -> RenderableType:
     """Tell how a scoring ended: counts, speed, F1 where there are labels, and where the rows lie."""
     told = result.summary
-    archives = "one archive" if told["archives"] == 1 else f"{told['archives']:,} archives"
     counted = (
-        f"{told['images']:,} images in {archives}: {told['good']:,} good, "
-        f"{told['anomaly']:,} anomalous, {told['unknown_part']:,} of unknown kind, "
+        f"{several(told['images'], 'image')} in {several(told['archives'], 'source')}: "
+        f"{told['good']:,} good, {told['anomaly']:,} anomalous, {told['unknown_part']:,} of unknown kind, "
         f"{told['rejected']:,} rejected; archive junk ignored: {told['ignored']:,}"
     )
     lines = [*incomplete(told["missing"]), counted]
+    if not told["images"]:
+        lines.append("NO IMAGES: there was none in the sources that this job has had")
     lines += [
         f"rejected: {count:,} {reason}"
         for reason, count in told["reasons"].items()
         if reason != "archive_junk"
     ]
     if result.scored:
-        lines.append(
-            f"{result.scored:,} rows in {told['seconds']:.1f} s, {told['images_per_second']:,.0f} images/s"
-        )
+        speed = f"{told['seconds']:.1f} s, {told['images_per_second']:,.0f} images/s"
+        lines.append(f"{several(result.scored, 'row')} in {speed}")
     else:
         lines.append("nothing new to score")
     lines += _unsettled(result.unsettled)

@@ -114,16 +114,27 @@ def expand(sources: Iterable[str]) -> list[str]:
     """
     found: set[str] = set()
     for source in sources:
-        path = absolute(source)
-        try:
-            named = _of(path).named(path)
-        except OSError as error:
-            raise Refusal(f"{source}: {error.strerror or error}: name what can be read") from error
-        if not named:
-            what = "matches nothing" if WILDCARDS.intersection(path) else "no such file or folder"
+        matches = named(source)
+        if not matches:
+            what = "matches nothing" if WILDCARDS.intersection(source) else "no such file or folder"
             raise Refusal(f"{source}: {what}: name an archive, a folder or a glob of them")
-        found.update(named)
+        found.update(matches)
     return sorted(found)
+
+
+def named(source: str) -> list[str]:
+    """List what a path, a URL or a glob of them names; nothing where there is nothing.
+
+    Raises
+    ------
+    Refusal
+        Where it cannot be looked for.
+    """
+    path = absolute(source)
+    try:
+        return _of(path).named(path)
+    except OSError as error:
+        raise Refusal(f"{source}: {error.strerror or error}: name what can be read") from error
 
 
 def exists(url: str) -> bool:
@@ -144,6 +155,12 @@ def is_folder(url: str) -> bool:
 def takes_files(folder: str) -> bool:
     """Tell whether a folder is there to write to; in a store it is with its first object."""
     return is_remote(folder) or is_folder(folder)
+
+
+def check_parent(url: str, given: str) -> None:
+    """Refuse a file whose folder is not there, before there is work to lose; `given` is how it was named."""
+    if not takes_files(parent(url)):
+        raise Refusal(f"{given}: its folder does not exist: make it, or name another file")
 
 
 def stamp(url: str) -> str:

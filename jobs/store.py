@@ -35,6 +35,12 @@ _LIBRARIES = frozenset(
 """Packages whose errors are the store's or the way's to it."""
 
 _DENIED = ("401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken")
+_MEANS = {
+    "s3": "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+}
+"""How the libraries of the stores are most often given credentials."""
+
 _NO_CREDENTIALS = (
     "NoCredentialsError",
     "PartialCredentialsError",
@@ -93,7 +99,8 @@ def _translated(error: Exception, url: str) -> OSError | None:
     elif isinstance(error, FileExistsError) or code in _TAKEN:
         told = FileExistsError(errno.EEXIST, "there is an object already", url)
     elif code in _NO_CREDENTIALS:
-        told = PermissionError(errno.EACCES, "no credentials were found", url)
+        means = _MEANS[url.partition("://")[0]]
+        told = PermissionError(errno.EACCES, f"no credentials were found (give them by {means})", url)
     elif isinstance(error, PermissionError) or code in _DENIED or str(error).startswith("Forbidden"):
         told = PermissionError(errno.EACCES, f"access denied ({code})", url)
     elif code == "FileExpired":

@@ -88,8 +88,7 @@ def synth(settings: SynthSettings, advance: Callable[[int], None] = lambda done:
     Refusal
         Where there is no folder to write to, or a file of another origin would be lost.
     """
-    if not storage.takes_files(storage.parent(settings.out)):
-        raise Refusal(f"{settings.out}: its folder does not exist: make it, or name another file")
+    storage.check_parent(settings.out, settings.out)
     if storage.exists(settings.out) and not storage.exists(settings.truth):
         raise Refusal(f"{settings.out}: exists and is no archive of synth's: name another file")
     truth: list[dict[str, Any]] = []

@@ -58,3 +58,8 @@ def ago(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {name}"
     return f"{max(seconds, 0):.0f} s"
+
+
+def several(count: int, noun: str) -> str:
+    """Count things: ``1 image``, ``2,000 images``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

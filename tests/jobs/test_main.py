@@ -274,7 +274,7 @@ def test_fit_says_what_it_takes_and_tells_of_every_face(command, tmp_path):
 def test_score_tells_how_it_ended(score, lot, tmp_path):
     first = score(lot, "--out", tmp_path / "out")
     assert first.code == 0
-    assert "40 images in one archive" in first.out
+    assert "40 images in 1 source:" in first.out
     assert "images/s" in first.out
     assert "\nF1 " in first.out
     assert f"rows, model and summary: {tmp_path}/out" in first.out
@@ -681,6 +681,7 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
         ("report {tmp}/none --out {tmp}/r.html", ["none: not a job folder", "--out"]),
         ("report {job}", ["--out", "report --help"]),
         ("report {job} --out {job}/r.html", ["in the job folder", "name a file outside"]),
+        ("report {job} --out {tmp}/none/r.html", ["its folder does not exist", "make it"]),
         ("report {job} --out {lot}", ["lot.tar: exists and is no report", "name another"]),
         ("evaluate {job} --decided --score ncc", ["--decided", "leave out"]),
         ("explain {tmp} lot.tar 3", ["not a job folder", "--out"]),
@@ -702,6 +703,8 @@ SCORE = "score {lot} --cluster serial --model {model} --out {tmp}/out"
         ("query {job} DROP+VIEW+scores", ["one SELECT"]),
         ("query {job} SELECT+1;SELECT+2", ["one SELECT"]),
         ("query {job} SELECT+nothing+FROM+scores", ["nothing"]),
+        ("query {job} SELECT+1+FROM+rows", ["rows does not exist", "scores, verdicts, parts"]),
+        ("query {tmp}/none* SELECT+1", ["no job folder", "--out"]),
         ("query {job} SELECT+1 --format xml", ["--format", "table"]),
     ],
 )

@@ -311,10 +311,9 @@ def test_a_glob_of_jobs_is_asked_at_once(judged):
         assert query(f"{judged}/*", sql.format(table)).to_pylist() == [
             {"job": str(judged / name), "n": each} for name in ("one", "two")
         ]
-    with pytest.raises(Refusal, match=r"matches no job folder"):
-        query(f"{judged.parent}/*.tar", "SELECT 1")
-    with pytest.raises(Refusal, match=r"matches nothing"):
-        query(f"{judged.parent}/none*", "SELECT 1")
+    for none in ("*.tar", "none*"):
+        with pytest.raises(Refusal, match=r"matches no job folder"):
+            query(f"{judged.parent}/{none}", "SELECT 1")
 
 
 def test_the_lots_shift_is_in_every_row_of_it(judged):

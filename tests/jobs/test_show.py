@@ -160,7 +160,7 @@ def test_an_evaluation_without_labels_or_intervals():
 def test_a_scoring():
     shown = text(show.scored(ScoreResult(ExitCode.DONE, SUMMARY, 1501), "/rows")).splitlines()
     counted = "1,400 good, 80 anomalous, 5 of unknown kind, 15 rejected; archive junk ignored: 1"
-    assert shown[0] == f"1,500 images in 2 archives: {counted}"
+    assert shown[0] == f"1,500 images in 2 sources: {counted}"
     assert shown[1:3] == ["rejected: 15 empty", "1,501 rows in 2.0 s, 750 images/s"]
     assert shown[-1] == "rows, model and summary: /rows"
 
