@@ -1,13 +1,13 @@
-"""The job ``status``: how far a scoring is, told from names, one small file and a lock; no part is opened."""
+"""The job ``status``: how far a scoring is, told from names, small files and a lock; no part is opened."""
 
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from jobs import folder, storage
+from jobs import folder, planlist, storage
 from jobs.counts import LATELY_SECONDS
 from jobs.errors import Refusal
 from jobs.snapshot import Snapshot
@@ -44,6 +44,8 @@ class Status:
         How many parts its files were made of, if the job is a compacted one.
     rows, rows_planned
         Of parts committed; planned in all, where every archive tells.
+    rejected, anomalies
+        Among these rows; None where the job stopped before it had counted all of them.
     images_per_second
         Lately, while it is at work; of its last run, once it has ended; None otherwise.
     seconds_left
@@ -118,7 +120,8 @@ def status(out: str, now: float | None = None) -> Status:
         taken = Snapshot.read(out)
         if storage.is_remote(out) and taken is not None:
             found = replace(found, at_work=taken.is_running)  # nobody holds a folder there
-        return _unfinished(found, taken)
+        told = _unfinished(found, taken)
+        return told if taken is None or told.at_work else _recounted(told, taken, _rows(out, names))
     except ValueError as error:
         raise Refusal(f"{out}: {folder.SUMMARY}: {error}: the same score command writes it anew") from error
     return _ended(found, summary)
@@ -172,6 +175,32 @@ def _unfinished(found: Status, taken: Snapshot | None) -> Status:
         host=taken.host,
         process=taken.process,
     )
+
+
+def _recounted(found: Status, taken: Snapshot, rows: int | None) -> Status:
+    """Correct what a snapshot tells that was written before the last parts were."""
+    if rows is None:
+        stale = found.last_commit is not None and taken.written < found.last_commit
+        return replace(found, rows=None, rejected=None, anomalies=None) if stale else found
+    return found if rows == taken.scored else replace(found, rows=rows, rejected=None, anomalies=None)
+
+
+def _rows(out: str, names: Collection[str]) -> int | None:
+    """Count the rows of parts by the plan; None where it does not tell of all of them."""
+    there = set(names)
+    total = 0
+    try:
+        for planned in planlist.read(out):
+            for shard, name in enumerate(planned.parts):
+                if name in there:
+                    rows = planned.rows(shard)
+                    if rows is None:
+                        return None
+                    total += rows
+                    there.remove(name)
+    except ValueError:
+        return None
+    return None if there else total
 
 
 def _share(parts: int, shards: int | None) -> float | None:

@@ -108,6 +108,28 @@ def test_a_job_that_was_killed_is_said_to_have_stopped_and_when(run, out):
     assert verify(out) == []
 
 
+def test_rows_of_parts_that_the_last_snapshot_had_not_heard_of_count(run, out):
+    with pytest.raises(KilledError):
+        run(kill_after(3))
+    snapshot(out, scored=10)
+    told = status(out)
+    assert (told.state, told.parts, told.rows) == (State.STOPPED, 3, 30)
+    assert (told.rejected, told.anomalies) == (None, None)
+    snapshot(out, scored=30)
+    told = status(out)
+    assert (told.rows, told.rejected, told.anomalies) == (30, 4, 3)
+
+
+def test_where_no_plan_tells_of_rows_a_snapshot_counts_if_it_is_newer_than_the_parts(run, out):
+    with pytest.raises(KilledError):
+        run(kill_after(3))
+    (Path(out) / "_plan.parquet").unlink()
+    snapshot(out)
+    assert status(out).rows == 200
+    snapshot(out, written=time.time() - 720)
+    assert (status(out).rows, status(out).anomalies) == (None, None)
+
+
 def test_one_that_goes_on_counts_what_was_committed_before(run, out):
     with pytest.raises(KilledError):
         run(kill_after(3))
