@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jobs.text import several
+
 _UNDEFINED = "-"
 
 _LEAST_TOLD = 0.01
@@ -104,11 +106,9 @@ def wrong_faces(evaluation: Mapping[str, Any]) -> list[str]:
         return []
     worst = ", ".join(f"{true} for {taken} ({count:,})" for count, true, taken in wrong[:_WORST])
     images, alarms = evaluation["wrong_face"]["images"], evaluation["wrong_face"]["fp"]
-    line = (
-        f"taken for another face: {images:,} of {sum(pairs.values()):,} good images, "
-        f"with {alarms:,} of the {evaluation['fp']:,} false alarms: {worst}"
-    )
-    return [line]
+    among = f", with {alarms:,} of the {several(evaluation['fp'], 'false alarm')}" if evaluation["fp"] else ""
+    good = several(sum(pairs.values()), "good image")
+    return [f"taken for another face: {images:,} of {good}{among}: {worst}"]
 
 
 def expected(evaluation: Mapping[str, Any] | None) -> list[str]:

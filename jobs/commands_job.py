@@ -198,7 +198,7 @@ def merge(
 ) -> None:
     """End a job that was scored by parts: lists, thresholds and F1; refused where a part is missing."""
     code, told = run_merge(out, evaluate=run_evaluate, max_rejects=max_rejects)
-    show.write(show.scored(ScoreResult(code, told), out))
+    show.write(show.scored(ScoreResult(code, told), out, merged=True))
     finish(code)
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dice_core.bank import Bank
+from dice_core.rows import Reason
 from jobs.caveats import duplicates, expected, incomplete, number, seen, share, weight, wrong_faces
 from jobs.compact import Compacted
 from jobs.demo import DemoResult
@@ -33,6 +34,11 @@ FEW_IMAGES = 50
 
 _GAP = 2
 """Characters between two columns of a table."""
+
+_WRONG_SIZE = (
+    "not of the model's size: --on-size resize takes those of its aspect; to see them, query "
+    "{} \"SELECT archive, member, width, height FROM scores WHERE reason = 'wrong_size'\""
+)
 
 _WIDE = 160
 """Characters in a line where it is no terminal's."""
@@ -75,9 +81,9 @@ def fitted(result: FitResult, model: str) -> RenderableType:
     if few:
         lines.append(f"FEW IMAGES, so their thresholds are little more than guesses: {', '.join(few)}")
     if result.suspects:
-        lines.append(f"LOOK MISLABELLED, so they taught nothing: {len(result.suspects):,} images")
+        lines.append(f"LOOK MISLABELLED, so they taught nothing: {several(len(result.suspects), 'image')}")
     lines += [
-        f"  {suspect.face}: {suspect.name}, {suspect.oddity:.1f} times as odd as its like"
+        f"  {suspect.face}: {suspect.name}, {suspect.oddity:.1f} times as odd as usual for its face"
         for suspect in result.suspects[:SUSPECTS_TOLD]
     ]
     if not bank.ncc_floor:
@@ -114,7 +120,7 @@ def _face_row(report: FaceReport) -> Iterable[str]:
     )
 
 
-def scored(result: ScoreResult, out: str) -> RenderableType:
+def scored(result: ScoreResult, out: str, *, merged: bool = False) -> RenderableType:
     """Tell how a scoring ended: counts, speed, F1 where there are labels, and where the rows lie."""
     told = result.summary
     counted = (
@@ -125,15 +131,11 @@ def scored(result: ScoreResult, out: str) -> RenderableType:
     lines = [*incomplete(told["missing"]), counted]
     if not told["images"]:
         lines.append("NO IMAGES: there was none in the sources that this job has had")
-    lines += [
-        f"rejected: {count:,} {reason}"
-        for reason, count in told["reasons"].items()
-        if reason != "archive_junk"
-    ]
+    lines += _rejected(told["reasons"], out)
     if result.scored:
         speed = f"{told['seconds']:.1f} s, {told['images_per_second']:,.0f} images/s"
         lines.append(f"{several(result.scored, 'row')} in {speed}")
-    else:
+    elif not merged:
         lines.append("nothing new to score")
     lines += _unsettled(result.unsettled)
     lines += [f"BROKEN, rows only up to the break: {archive}" for archive in told.get("broken_archives", ())]
@@ -149,7 +151,7 @@ def scored(result: ScoreResult, out: str) -> RenderableType:
         lines.append(f"more images rejected than --max-rejects {told['settings']['max_rejects']} allows")
     if result.exit_code is ExitCode.UNKNOWN_PARTS:
         lines.append("more than a fifth of the images do not look like the model's parts: is it their model?")
-    if lost := [f"{told[key]:,} {what}" for key, what in _TROUBLES.items() if told.get(key)]:
+    if lost := [f"{told[key]:,} {what[told[key] != 1]}" for key, what in _TROUBLES.items() if told.get(key)]:
         lines.append(f"overcome: {', '.join(lost)}")
     if result.log_error:
         lines.append(f"THE LOG OF EVENTS BREAKS OFF: {result.log_error}")
@@ -161,6 +163,14 @@ def compacted(result: Compacted, new: str) -> RenderableType:
     """Tell what a compaction came to."""
     line = f"rows {result.rows:,}, parts {result.parts:,}, files {result.files:,}: {new}"
     return Group(*_lines([line if result.written else f"nothing new to compact: {line}"]))
+
+
+def _rejected(reasons: Mapping[str, int], out: str) -> list[str]:
+    """Count rejects by reason, and tell what is to be done about those of a wrong size."""
+    lines = [
+        f"rejected: {count:,} {reason}" for reason, count in reasons.items() if reason != Reason.ARCHIVE_JUNK
+    ]
+    return [*lines, _WRONG_SIZE.format(out)] if reasons.get(Reason.WRONG_SIZE) else lines
 
 
 def _unsettled(paths: Sequence[str]) -> list[str]:
@@ -175,7 +185,10 @@ def _unsettled(paths: Sequence[str]) -> list[str]:
     return lines
 
 
-_TROUBLES = {"retries": "shards tried again", "workers_lost": "workers lost"}
+_TROUBLES = {
+    "retries": ("shard tried again", "shards tried again"),
+    "workers_lost": ("worker lost", "workers lost"),
+}
 
 
 def headline(evaluation: Mapping[str, Any]) -> list[str]:
@@ -194,7 +207,7 @@ def evaluated(evaluation: Mapping[str, Any], *, compare: bool, faces: bool = Tru
     parts: list[RenderableType] = [*_lines(incomplete(evaluation["missing"]))]
     parts.append(
         Text(
-            f"{evaluation['images']:,} images, {evaluation['rejected']:,} rejected, "
+            f"{several(evaluation['images'], 'image')}, {evaluation['rejected']:,} rejected, "
             f"{evaluation['unlabelled']:,} unlabelled; archive junk ignored: {evaluation['ignored']:,}"
         )
     )

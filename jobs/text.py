@@ -42,6 +42,22 @@ def for_spreadsheet(text: str) -> str:
     return f"'{shown}" if shown.startswith(_FORMULAS) or _NUMBER.fullmatch(shown) else shown
 
 
+def size(count: float) -> str:
+    """Write bytes in the largest decimal unit that they fill, such as ``16.4 MB``."""
+    for name, unit in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= unit:
+            return f"{count / unit:,.1f} {name}"
+    return f"{count:.0f} bytes"
+
+
+def duration(seconds: float) -> str:
+    """Write a time with two figures at least, such as ``4.2 s``, ``12 min 5 s`` or ``3 h 20 min``."""
+    if seconds < 59.95:  # noqa: PLR2004 - what is not rounded to a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"  # noqa: PLR2004
+
+
 def utc(seconds: float) -> str:
     """Write seconds since 1970 as ISO 8601 has it, to the millisecond: ``2026-11-26T02:15:40.123Z``."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

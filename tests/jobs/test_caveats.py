@@ -87,6 +87,8 @@ def test_confusions_between_faces_are_told_the_commonest_first():
         "taken for another face: 10 of 1,200 good images, with 3 of the 7 false alarms: "
         "b for a (5), a for b (2), a for c (1)"
     )
+    (line,) = wrong_faces({**told, "fp": 0})
+    assert line == "taken for another face: 10 of 1,200 good images: b for a (5), a for b (2), a for c (1)"
     assert wrong_faces({"face_confusion": {"a": {"a": 1000}, "b": {"b": 2}}}) == []
 
 

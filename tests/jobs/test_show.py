@@ -165,6 +165,14 @@ def test_a_scoring():
     assert shown[-1] == "rows, model and summary: /rows"
 
 
+def test_sources_without_an_image_are_loud():
+    nothing = {**SUMMARY, "images": 0, "archives": 1, "evaluation": None}
+    shown = text(show.scored(ScoreResult(ExitCode.DONE, nothing, 0), "/rows")).splitlines()
+    assert shown[0].startswith("0 images in 1 source: ")
+    assert shown[1].startswith("NO IMAGES: ")
+    assert "NO IMAGES" not in text(show.scored(ScoreResult(ExitCode.DONE, SUMMARY, 1501), "/rows"))
+
+
 def test_what_was_left_alone_is_counted_and_named():
     paths = tuple(f"/{number:02d}.tar" for number in range(show.UNSETTLED_TOLD + 3))
     shown = text(show.scored(ScoreResult(ExitCode.DONE, SUMMARY, unsettled=paths), "/rows"))
@@ -180,6 +188,20 @@ def test_a_scoring_that_had_nothing_to_do():
     shown = text(show.scored(ScoreResult(ExitCode.DONE, SUMMARY), "/rows"))
     assert "nothing new to score" in shown
     assert "images/s" not in shown
+
+
+def test_a_merge_does_not_speak_of_scoring():
+    shown = text(show.scored(ScoreResult(ExitCode.DONE, SUMMARY), "/rows", merged=True))
+    assert "nothing new" not in shown
+
+
+def test_images_of_a_wrong_size_come_with_the_way_to_see_and_to_take_them():
+    summary = {**SUMMARY, "reasons": {"wrong_size": 6}}
+    shown = text(show.scored(ScoreResult(ExitCode.DONE, summary, 1501), "/rows"), 300)
+    assert "rejected: 6 wrong_size\n" in shown
+    assert 'query /rows "SELECT archive, member, width, height' in shown
+    assert "--on-size resize" in shown
+    assert "--on-size" not in text(show.scored(ScoreResult(ExitCode.DONE, SUMMARY, 1501), "/rows"))
 
 
 def test_failures_are_told_one_a_line_and_as_they_are_spelt():
@@ -220,7 +242,7 @@ def test_a_fit_names_what_looks_mislabelled_and_counts_the_rest():
     told = text(show.fitted(fit_result(suspects), "model.npz"))
     assert f"LOOK MISLABELLED, so they taught nothing: {len(suspects)} images" in told
     assert "[red]a: 0" in told
-    assert "9.0 times as odd as its like" in told
+    assert "9.0 times as odd as usual for its face" in told
     assert told.count("times as odd") == show.SUSPECTS_TOLD
     assert "\x1b" not in told
     assert "MISLABELLED" not in text(show.fitted(fit_result(()), "model.npz"))
@@ -229,6 +251,6 @@ def test_a_fit_names_what_looks_mislabelled_and_counts_the_rest():
 def test_what_was_overcome_and_a_log_that_breaks_off_are_told():
     summary = {**SUMMARY, "retries": 3, "workers_lost": 1}
     shown = text(show.scored(ScoreResult(ExitCode.DONE, summary, 1, log_error="disk full"), "/rows"))
-    assert "overcome: 3 shards tried again, 1 workers lost" in shown
+    assert "overcome: 3 shards tried again, 1 worker lost" in shown
     assert "THE LOG OF EVENTS BREAKS OFF: disk full" in shown
     assert "overcome" not in text(show.scored(ScoreResult(ExitCode.DONE, SUMMARY, 1), "/rows"))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.text import ago, for_spreadsheet, in_json, plain, utc
+from jobs.text import ago, duration, for_spreadsheet, in_json, plain, several, size, utc
 
 
 def test_what_does_not_print_is_written_out():
@@ -59,3 +59,22 @@ def test_a_span_is_in_its_largest_unit(seconds, expected):
 )
 def test_a_spreadsheet_takes_text_for_text(text, shown):
     assert for_spreadsheet(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (several(1, "image"), "1 image"),
+        (several(0, "image"), "0 images"),
+        (several(2000, "image"), "2,000 images"),
+        (size(999), "999 bytes"),
+        (size(16_410_000), "16.4 MB"),
+        (size(2.5e15), "2,500.0 TB"),
+        (duration(4.23), "4.2 s"),
+        (duration(59.96), "1 min 0 s"),
+        (duration(725), "12 min 5 s"),
+        (duration(12_000), "3 h 20 min"),
+    ],
+)
+def test_numbers_have_units_that_show_figures(told, expected):
+    assert told == expected
