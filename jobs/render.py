@@ -3,12 +3,14 @@
 import io
 import json
 import math
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -17,6 +19,11 @@ from jobs.parquet import COMPRESSION
 from jobs.text import for_csv, in_json, plain
 
 FORMATS = ("table", "csv", "json")
+
+_LEAST = 16
+"""Characters of a path that a table leaves at least."""
+_FRAME = 3
+"""Characters between two columns."""
 
 _TO_LOOK_AT = "^[^0-9A-Za-z/]|[^ -~]"
 """Text that may be a formula, or hold what does not print."""
@@ -56,12 +63,50 @@ def _render(result: pa.Table, form: str) -> str:
     if form != "table":
         raise Refusal(f"--format {form}: give one of {', '.join(FORMATS)}")
     table = Table(*(Column(plain(name), overflow="fold") for name in result.column_names))
-    for row in result.to_pylist():
-        table.add_row(*(_cell(value) for value in row.values()))
-    text = io.StringIO()
     width = max(80, 24 * result.num_columns)
+    rows = [[_cell(value) for value in row.values()] for row in result.to_pylist()]
+    _shorten(rows, result.schema, width)
+    for row in rows:
+        table.add_row(*row)
+    text = io.StringIO()
     Console(file=text, width=width, markup=False, emoji=False, highlight=False).print(table)
     return text.getvalue()
+
+
+def _shorten(rows: list[list[str]], schema: pa.Schema, width: int) -> None:
+    """Cut long paths at their left, where they are alike, until a row is one line; nothing else is cut."""
+    lengths = [
+        max([cell_len(plain(name)), *map(cell_len, column)]) for name, column in _columns(rows, schema)
+    ]
+    texts = [
+        at
+        for at, field in enumerate(schema)
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        if any("/" in row[at] for row in rows)
+    ]
+    for at in texts:
+        lengths[at] = min(lengths[at], width)
+    beyond = sum(lengths) + _FRAME * len(lengths) + 1 - width
+    limits = {at: max(_LEAST, cell_len(plain(schema[at].name))) for at in texts}
+    while beyond > 0 and (long := [at for at in texts if lengths[at] > limits[at]]):
+        lengths[max(long, key=lengths.__getitem__)] -= 1
+        beyond -= 1
+    for row in rows:
+        for at in texts:
+            if cell_len(row[at]) > lengths[at]:
+                row[at] = f"…{_end(row[at], lengths[at] - 1)}"
+
+
+def _columns(rows: list[list[str]], schema: pa.Schema) -> Iterator[tuple[str, list[str]]]:
+    return ((name, [row[at] for row in rows]) for at, name in enumerate(schema.names))
+
+
+def _end(text: str, width: int) -> str:
+    """Give as much of the end of a text as has room in so many cells of a terminal."""
+    text = text[-width:]
+    while cell_len(text) > width:
+        text = text[1:]
+    return text
 
 
 def _flat(result: pa.Table) -> pa.Table:
