@@ -13,6 +13,7 @@ from jobs.errors import ExitCode
 from jobs.evaluate import evaluate
 from jobs.folder import Start
 from jobs.parquet import digest
+from jobs.partfile import PartFile
 from jobs.reader import Limits
 from jobs.score import score
 from jobs.shard import ShardSettings
@@ -42,7 +43,10 @@ def many_rows(given: Material, out: str) -> int:
     shard.score_shard(first, own)
     table = pa.parquet.read_table(Path(out) / first.part)
     for other in others:
-        shard._commit(str(Path(out) / other.part), other, own, changed(table, other.archive, limit_of(given)))
+        url = str(Path(out) / other.part)
+        with PartFile(url) as part:
+            part.add(changed(table, other.archive, limit_of(given)))
+            shard._commit(url, other, own, part)
     settings = type(settings)(**{**vars(settings), "overwrite": False, "cluster": "serial"})
     ended = score(settings, evaluate=evaluate)
     if ended.exit_code is not ExitCode.DONE:

@@ -18,6 +18,7 @@ import simplejpeg
 from fake_scorer import SIZE
 
 import jobs
+from jobs import arrowfiles, storage
 
 FOLDERS = ("ano", "bright", "dark", "else")
 
@@ -103,6 +104,13 @@ def written(folder, pattern="*"):
 def parts(out):
     """Every committed part, as `written` tells it."""
     return written(out, "part-*")
+
+
+def note_opened(monkeypatch, noted):
+    """Has the name of each file that is opened noted in a list, whether Python reads it or Arrow does."""
+    for module, name in ((storage, "open_read"), (arrowfiles, "files_of")):
+        opens = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda url, opens=opens: noted.append(Path(url).name) or opens(url))
 
 
 def names(folder):

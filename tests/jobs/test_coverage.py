@@ -58,8 +58,7 @@ def test_nothing_is_opened_but_the_lists(run, tar, out, monkeypatch):
     part(out, 1).unlink()
     (Path(tar)).unlink()
     opened = []
-    read = storage.open_read
-    monkeypatch.setattr(storage, "open_read", lambda url: opened.append(Path(url).name) or read(url))
+    samples.note_opened(monkeypatch, opened)
     assert not cover(str(out)).complete
     assert set(opened) == {"_plan.parquet", "_parts.parquet"}
 

@@ -50,7 +50,8 @@ def joined(out, reports):
             "tally": tally.to_json(),
             held.HELD: held.to_json(holds),
         }
-        written = parquet.write_table(str(out / "all.parquet"), change(rows), about | metadata)
+        pq.write_table(change(rows).replace_schema_metadata(about | metadata), out / "all.parquet")
+        written = parquet.hash_file(str(out / "all.parquet"))
         line = replace(reports[0], name="all.parquet", size=written.size, hash=written.hash)
         return holds, replace(line, tally=tally, rows=40)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import samples
 
-from jobs import folder, plan, planlist, sources, storage
+from jobs import folder, plan, planlist, sources
 from jobs.config import ScoreSettings
 from jobs.errors import Refusal
 from jobs.events import Streamed
@@ -51,8 +51,7 @@ def test_what_was_planned_is_planned_again_without_being_opened(tmp_path, lots, 
     first = surveyed(asked)
     begin(asked, first)
     opened = []
-    open_read = storage.open_read
-    monkeypatch.setattr(storage, "open_read", lambda url: opened.append(Path(url).name) or open_read(url))
+    samples.note_opened(monkeypatch, opened)
     assert surveyed(asked) == first
     assert opened == ["_plan.parquet"]
     os.utime(lots / "a.tar", (0, 0))
