@@ -251,7 +251,10 @@ def test_a_job_without_labels_and_one_without_images_have_a_report(dice_model, t
         ({"out": "{job}/report.html"}, "in the job folder: name a file outside it"),
         ({"out": "{tmp}"}, "is a folder: name a file in it"),
         ({"out": "{tmp}/notes"}, "notes: exists and is no report: name another file"),
-        ({"out": "{tmp}/none/r.html"}, "none/r.html: its folder does not exist: make it, or name another file"),
+        (
+            {"out": "{tmp}/none/r.html"},
+            "none/r.html: its folder does not exist: make it, or name another file",
+        ),
         ({"job": "{tmp}/none"}, "none: not a job folder"),
         ({"source_roots": ("here",)}, "--source-root here: give PREFIX=NAME"),
     ],
