@@ -64,20 +64,23 @@ def absolute(url: str) -> str:
         raise Refusal("an empty path names nothing: name a file or a folder")
     protocol, mark, _ = url.partition("://")
     if "::" in url or (mark and protocol not in (*_LOCAL, *PROTOCOLS)):
-        # What follows may hold a secret.
-        shown = f"{protocol}://..." if mark else url
-        raise Refusal(f"{shown}: is not read: name a local path, file://, s3:// or gs://")
+        raise Refusal(f"{_bare(url)}: is not read: name a local path, file://, s3:// or gs://")
     return _of(url).absolute(url)
 
 
 def told(url: str) -> str:
-    """Write a path or URL for a message: of one that is refused, which may hold a secret, the protocol."""
-    protocol, mark, _ = url.partition("://")
+    """Write a path or URL for a message, and of one that is refused no more than the protocol."""
     try:
         absolute(url)
     except Refusal:
-        return f"{protocol}://..." if mark else url
+        return _bare(url)
     return url
+
+
+def _bare(url: str) -> str:
+    """Leave out what follows the protocol: it may hold a secret."""
+    protocol, mark, _ = url.partition("://")
+    return f"{protocol}://..." if mark else url
 
 
 def printable(name: str) -> str:
