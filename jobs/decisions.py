@@ -104,7 +104,11 @@ def write(out: str, decision: Decision) -> str:
     return records.add(out, Kind.DECISION, decision.number, f"{text}\n".encode())
 
 
+def limits_of(decision: Decision | None, bank: Bank) -> Limits:
+    """Give the thresholds of a decision, or else the model's."""
+    return Limits.of_model(bank, COLUMN) if decision is None else decision.limits(bank)
+
+
 def limits_in_force(out: str, bank: Bank) -> Limits:
     """Give the thresholds that count now: those decided last, or else the model's."""
-    decision = read(out)
-    return Limits.of_model(bank, COLUMN) if decision is None else decision.limits(bank)
+    return limits_of(read(out), bank)

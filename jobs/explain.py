@@ -167,7 +167,8 @@ def _compare(name: str, was: Any, made: Any) -> tuple[str, bool]:
 def _verdict(out: str, row: Mapping[str, Any], bank: Bank) -> Iterator[str]:
     """Tell of the thresholds in force, and of what people said."""
     at = [face.name for face in bank.faces].index(row["face"])
-    limits, decision = decisions.limits_in_force(out, bank), decisions.read(out)
+    decision = decisions.read(out)
+    limits = decisions.limits_of(decision, bank)
     by = "the model" if decision is None else f"decision {decision.number} ({decision.policy})"
     ratio = row["defect_score"] / limits.faces[at] if limits.faces[at] else math.inf
     yield f"threshold: {limits.faces[at]:.4g} by {by}; the score is {ratio:.3f} times that"

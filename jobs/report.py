@@ -29,7 +29,6 @@ from jobs import (
 from jobs.errors import Refusal
 from jobs.evaluate import evaluate, open_rows, read_model
 from jobs.gallery import Why
-from jobs.limits import Limits
 from jobs.originals import PLACE, Gone, Originals
 from jobs.report_made import InForce, made
 from jobs.scanned import BAD, UNLABELLED, Scanned, fetch, scan
@@ -103,7 +102,7 @@ def report(settings: ReportSettings, now: float) -> Reported:
     evaluation = evaluate(settings.job, decided=True)
     rows = open_rows(settings.job)
     decision, corrected = decisions.read(settings.job), corrections.read(settings.job, bank)
-    limits = Limits.of_model(bank, decisions.COLUMN) if decision is None else decision.limits(bank)
+    limits = decisions.limits_of(decision, bank)
     in_force = InForce(decision, limits, corrected)
     try:
         scanned = scan(rows, bank, corrected)

@@ -161,7 +161,18 @@ def takes_files(folder: str) -> bool:
 
 
 def check_parent(url: str, given: str) -> None:
-    """Refuse a file whose folder is not there, before there is work to lose; `given` is how it was named."""
+    """Refuse a file to write whose folder is not there, before there is work to lose.
+
+    Parameters
+    ----------
+    given
+        How the file was named, its option before it.
+
+    Raises
+    ------
+    Refusal
+        Where the folder is not there.
+    """
     if not takes_files(parent(url)):
         raise Refusal(f"{given}: its folder does not exist: make it, or name another file")
 

@@ -105,7 +105,8 @@ def _register_verdicts(connection: duckdb.DuckDBPyConnection, job: str, number: 
 
 
 def _verdicts(job: str, number: int, bank: Bank, *, some: bool) -> str:
-    limits, decision = decisions.limits_in_force(job, bank), decisions.read(job)
+    decision = decisions.read(job)
+    limits = decisions.limits_of(decision, bank)
     cases = " ".join(
         f"WHEN {_quoted(face.name)} THEN {float(limit)!r}"
         for face, limit in zip(bank.faces, limits.faces, strict=True)
