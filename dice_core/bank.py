@@ -16,12 +16,13 @@ from numpy.lib import format as npy
 from dice_core.expectation import Expectation
 from dice_core.exposure import Exposure
 from dice_core.face import Face
+from dice_core.grid import Grid
 from dice_core.policy import Policy
 from dice_core.reference import Reference
 from dice_core.rows import SCORE_DIRECTIONS
 
 FORMAT = "dice-inspect template bank"
-VERSION = 2
+VERSION = 3
 LARGEST = 1 << 36
 """Bytes of arrays beyond which a file is not taken for a bank."""
 LONGEST_HEADER = 256
@@ -218,7 +219,12 @@ def _face(
     number: int, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], size: tuple[int, int]
 ) -> Face:
     own = {name: arrays[f"{name}_{number}"] for name in _FACE_ARRAYS}
-    expected = dict.fromkeys(_FACE_ARRAYS, size) | {"components": (len(own["components"]), size[0] * size[1])}
+    grid = Grid.of(size).shape
+    expected: dict[str, tuple[int, int]] = {
+        **dict.fromkeys(_FACE_ARRAYS, grid),
+        "mean": size,
+        "components": (len(own["components"]), grid[0] * grid[1]),
+    }
     for name, array in own.items():
         if array.shape != expected[name]:
             raise ValueError(f"{name}_{number} has the shape {array.shape}, not {expected[name]}")

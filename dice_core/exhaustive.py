@@ -18,7 +18,7 @@ class Exhaustive:
     Parameters
     ----------
     means
-        Mean templates, float32 (F, H, W), grey levels.
+        Mean templates, float32 (F, H, W), grey levels: of the bank's size, not of its grid.
     """
 
     def __init__(self, means: npt.NDArray[np.float32]) -> None:

@@ -6,12 +6,13 @@ surface, which is where dirt, scratches and missing print show, stays as it was.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dice_core.compiled import compiled
+from dice_core.reduction import shrink
 
 LEVEL_QUANTILE = 0.8
 """Quantile of the part's pixels that the gain is taken from: bright, and yet under most reflections."""
@@ -26,6 +27,9 @@ GAIN_LIMIT = 2.0
 """Largest gain, and its inverse the smallest: what is darker or brighter still is not evened away."""
 
 _MOST_ROWS = 255
+_PAIRS = 2
+
+index = np.uintp  # Without a sign: numba would look for negative indices in every turn of a loop.
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,32 @@ class Exposure:
         return cls(level=level, ceiling=max(ceiling, LEAST_CEILING))
 
 
+class Evened(NamedTuple):
+    """Images of one face in its own light.
+
+    Attributes
+    ----------
+    squares
+        Means of squares at every pixel, grey levels 0..ceiling, as `dice_core.affine.lay` takes them.
+    gain
+        What the light was multiplied by, (N,).
+    """
+
+    squares: npt.NDArray[np.float32]
+    gain: npt.NDArray[np.float32]
+
+    @property
+    def reduced(self) -> npt.NDArray[np.float32]:
+        """The images on their grid, unmoved: (N, H, W)."""
+        return np.ascontiguousarray(self.squares[:, 0, :: self.squares.shape[1]])
+
+
 def even(
-    images: npt.NDArray[np.uint8], part: npt.NDArray[np.bool_], exposure: Exposure
-) -> npt.NDArray[np.float32]:
+    images: npt.NDArray[np.uint8],
+    part: npt.NDArray[np.bool_],
+    exposure: Exposure,
+    small: npt.NDArray[np.uint8] | None = None,
+) -> Evened:
     """Bring images to the reference level and cut their highlights.
 
     Parameters
@@ -79,45 +106,81 @@ def even(
     images
         Photographs, (N, H, W).
     part
-        Which pixels are the part, (H, W).
+        Which places of the images' grid are the part.
     exposure
         The face's level and ceiling.
-
-    Returns
-    -------
-    ndarray
-        float32 (N, H, W), grey levels 0..``exposure.ceiling``.
+    small
+        The images on their grid, as `dice_core.reduction.shrink` makes them, where they are at hand.
     """
-    evened = np.empty(images.shape, np.float32)
-    _even(images, part.view(np.uint8), LEVEL_QUANTILE, exposure.level, exposure.ceiling, evened)
-    return evened
-
-
-def gains(
-    images: npt.NDArray[np.uint8], evened: npt.NDArray[np.float32], exposure: Exposure
-) -> npt.NDArray[np.float64]:
-    """Tell what the light of each image was multiplied by, (N,): 1 where none of it is below the ceiling."""
-    kept = (evened < exposure.ceiling) & (images > 0)
-    before, after = (
-        np.where(kept, shown, 0).sum(axis=(1, 2), dtype=np.float64) for shown in (images, evened)
-    )
-    return np.asarray(np.divide(after, before, out=np.ones(len(images)), where=before > 0))
+    rows, columns = part.shape
+    factor = -(-images.shape[1] // rows)
+    squares = np.empty((len(images), factor, factor * (rows - 1) + 1, columns), np.float32)
+    gain = np.empty(len(images), np.float32)
+    small = shrink(images, factor) if small is None else small
+    own = (part.view(np.uint8), LEVEL_QUANTILE, exposure.level, exposure.ceiling)
+    _even(images, small, own, squares, gain)
+    return Evened(squares, gain)
 
 
 @compiled()
-def _even(images: Any, part: Any, quantile: float, level: float, ceiling: float, evened: Any) -> None:
-    count, height, width = images.shape
+def _even(images: Any, small: Any, own: Any, squares: Any, gains: Any) -> None:
+    part, quantile, level, ceiling = own
+    columns = part.shape[1]
     pixels = 0
     for inside in part.flat:
         pixels += inside
-    counts = np.empty(width, np.uint8)
-    for n in range(count):
-        own = _grey_at(images[n], part, quantile, pixels, counts)
-        gain = np.float32(min(max(level / max(own, 1.0), 1.0 / GAIN_LIMIT), GAIN_LIMIT))
-        most = np.float32(ceiling)
-        for y in range(height):
-            for x in range(width):
-                evened[n, y, x] = min(np.float32(images[n, y, x]) * gain, most)
+    factor = squares.shape[1]
+    counts, sums = np.empty(columns, np.uint8), np.empty(factor * (columns + 1), np.float32)
+    for n in range(len(images)):
+        bright = _grey_at(small[n], part, quantile, pixels, counts)
+        gains[n] = min(max(level / max(bright, 1.0), 1.0 / GAIN_LIMIT), GAIN_LIMIT)
+        _light(images[n], gains[n], np.float32(ceiling), sums, squares[n])
+
+
+@compiled(fastmath={"contract"})
+def _light(image: Any, gain: Any, ceiling: Any, sums: Any, squares: Any) -> None:
+    """Multiply, cut, and take means of the squares that begin at each pixel; the sums are room for a row."""
+    width, factor = index(image.shape[1]), len(squares)
+    share = np.float32(1 / factor**2)
+    gain, most = gain * share, ceiling * share
+    for top in range(index(squares.shape[1])):
+        if factor == _PAIRS:
+            _add_pairs(image, top, gain, most, sums)
+        else:
+            sums[:] = 0
+            for y in range(top, top + index(factor)):
+                under = min(y, index(image.shape[0] - 1))
+                for x in range(width):
+                    sums[x] += min(np.float32(image[under, x]) * gain, most)
+        for x in range(width, index(sums.size)):
+            sums[x] = sums[width - index(1)]
+        _close_squares(sums, top, squares)
+
+
+@compiled(fastmath={"contract"})
+def _add_pairs(image: Any, top: Any, gain: Any, most: Any, sums: Any) -> None:
+    """Add two rows, as most images need: a factor that the compiler knows is vectorised."""
+    under = min(top + index(1), index(image.shape[0] - 1))
+    for x in range(index(image.shape[1])):
+        sums[x] = min(np.float32(image[top, x]) * gain, most) + min(np.float32(image[under, x]) * gain, most)
+
+
+@compiled()
+def _close_squares(sums: Any, top: Any, squares: Any) -> None:
+    """Add up the columns of squares that begin in one row."""
+    factor, columns = index(squares.shape[0]), index(squares.shape[2])
+    if len(squares) == _PAIRS:
+        for x in range(columns):
+            at = index(2) * x
+            squares[0, top, x] = sums[at] + sums[at + index(1)]
+            squares[1, top, x] = sums[at + index(1)] + sums[at + index(2)]
+        return
+    for phase in range(factor):
+        for x in range(columns):
+            total = np.float32(0)
+            for beside in range(factor):
+                total += sums[factor * x + phase + beside]
+            squares[phase, top, x] = total
 
 
 @compiled()
@@ -143,12 +206,13 @@ def _count_under(image: Any, part: Any, grey: int, counts: Any) -> int:
     """Count the part's pixels that are darker than a grey level."""
     limit = np.uint8(grey)
     total = 0
+    height, width = index(image.shape[0]), index(image.shape[1])
     # Bytes are counted in bytes, which hold so many rows.
-    for first in range(0, image.shape[0], _MOST_ROWS):
+    for first in range(index(0), height, index(_MOST_ROWS)):
         counts[:] = 0
-        for y in range(first, min(first + _MOST_ROWS, image.shape[0])):
-            for x in range(image.shape[1]):
+        for y in range(first, min(first + index(_MOST_ROWS), height)):
+            for x in range(width):
                 counts[x] += (image[y, x] < limit) & part[y, x]
-        for x in range(counts.size):
+        for x in range(width):
             total += counts[x]
     return total

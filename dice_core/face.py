@@ -12,6 +12,8 @@ from dice_core.exposure import Exposure
 class Face:
     """Templates and spread of one class of good parts.
 
+    All but the mean template are of the grid that images are judged on, (H, W).
+
     Attributes
     ----------
     name
@@ -19,9 +21,9 @@ class Face:
     images
         How many distinct images taught it.
     mean
-        Mean template, float32 (H, W), grey levels 0..255 as photographed.
+        Mean template, float32, grey levels 0..255 as photographed, of the size images are worked on in.
     part
-        Which pixels are the part, bool (H, W).
+        Which places are the part, bool (H, W).
     exposure
         How its images are evened.
     target

@@ -67,18 +67,21 @@ def filter_image(image: Any, half: Any, mirror: bool, plane: Any, lines: Any, fi
     """Write one filtered image, (H, W), for callers that are compiled themselves."""
     height, width = image.shape
     radius = half.size - 1
-    plane[radius : radius + height] = image
+    for y in range(index(height)):
+        _copy_row(image, y, plane, index(radius) + y)
     if mirror:
         for beyond in range(radius):
-            plane[radius - 1 - beyond] = image[_mirrored(-1 - beyond, height)]
-            plane[radius + height + beyond] = image[_mirrored(height + beyond, height)]
+            _copy_row(image, index(_mirrored(-1 - beyond, height)), plane, index(radius - 1 - beyond))
+            _copy_row(
+                image, index(_mirrored(height + beyond, height)), plane, index(radius + height + beyond)
+            )
     _filter_down(plane, half, lines)
     if mirror:
         for beyond in range(radius):
             left, right = radius + _mirrored(-1 - beyond, width), radius + _mirrored(width + beyond, width)
-            for y in range(height):
-                lines[y, radius - 1 - beyond] = lines[y, left]
-                lines[y, radius + width + beyond] = lines[y, right]
+            for y in range(index(height)):
+                lines[y, index(radius - 1 - beyond)] = lines[y, index(left)]
+                lines[y, index(radius + width + beyond)] = lines[y, index(right)]
     _filter_across(lines, half, filtered)
 
 
@@ -89,11 +92,17 @@ def filter_rows(image: Any, first: int, half: Any, plane: Any, lines: Any, filte
     taken = plane[: len(filtered) + 2 * (half.size - 1)]
     for row in range(len(taken)):
         if 0 <= start + row < len(image):
-            taken[row] = image[start + row]
+            _copy_row(image, index(start + row), taken, index(row))
         else:
             taken[row] = 0
     _filter_down(taken, half, lines[: len(filtered)])
     _filter_across(lines, half, filtered)
+
+
+@compiled()
+def _copy_row(image: Any, row: Any, plane: Any, place: Any) -> None:
+    for x in range(index(image.shape[1])):
+        plane[place, x] = image[row, x]
 
 
 @compiled()

@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from dice_core.alignment import Alignment, mean_of
+from dice_core.alignment import AT_ONCE, Alignment, mean_of
 from dice_core.augment import augment
 from dice_core.components import gram_matrix, principal_components
 from dice_core.face import Face
+from dice_core.grid import Grid
 from dice_core.residual import band_pass, rebuild
 from dice_core.sample import Sample
-from dice_core.score import resize
+from dice_core.score import CHUNK, FEW, resize
 from dice_core.spread import Spread, Spreads
 
 
@@ -49,14 +50,38 @@ class Learning:
         """Give the copies of each image of a face that has so many."""
         return max(self.copies, -(-self.least // images) - 1)
 
-    def memory(self, image_size: tuple[int, int], images: Sequence[int], threads: int) -> int:
-        """Bytes that learning faces of so many images takes at its highest, computed before it starts."""
-        pixels = self.size[0] * self.size[1]
-        kept = sum(images) * image_size[0] * image_size[1]
-        banks = len(images) * (self.folds + 1) * (self.components + 5) * pixels * 4
-        rows = sorted((count * (1 + self.copies_of(count)) for count in images), reverse=True)[:threads]
-        working = sum(3 * row * pixels * 4 + row * pixels + 3 * row * row * 4 for row in rows)
-        return kept + banks + working
+    def memory(
+        self, image_size: tuple[int, int], images: Sequence[int], threads: int, defective: int = 0
+    ) -> int:
+        """Bytes that teaching takes at its highest, computed before it starts.
+
+        Parameters
+        ----------
+        image_size
+            Height and width of the images, pixels.
+        images
+            Good ones of each face.
+        threads
+            Faces learnt, and folds scored, at once.
+        defective
+            Those that are known.
+        """
+        _, factor, (down, across) = Grid.of(self.size)
+        pixels, places = self.size[0] * self.size[1], down * across
+        count = sum(images)
+        # The good ones once more, those that look mislabelled left out, and of each a copy.
+        kept = (2 * count + defective) * image_size[0] * image_size[1] + count * pixels
+        banks = len(images) * (self.folds + 1) * ((self.components + 4) * places + pixels) * 4
+        # Squares of a few, while those of the few before are still there, and what is found of them.
+        squares = (2 * factor**2 + 8) * places * 4
+        rows = sorted((own * (1 + self.copies_of(own)) for own in images), reverse=True)[:threads]
+        # Copies in bytes, and what is laid on the grid: whole, of some folds, and about its mean.
+        taught = sum(row * (pixels + 3 * places * 4) + 4 * row * row * 4 + AT_ONCE * squares for row in rows)
+        # What is rebuilt of a fold's images, and what faces are known by.
+        each = 4 * (CHUNK + 8 * len(images)) * places * 4 + FEW * squares
+        # Images and copies of all faces, and those of every fold.
+        judged = 3 * (count + defective) * pixels + min(threads, self.folds) * each
+        return kept + banks + max(taught, judged)
 
 
 @dataclass(frozen=True)
@@ -146,35 +171,36 @@ def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Ge
     vectors = np.concatenate([alignment.align(images), alignment.align(copies, rng)])
     flat = vectors.reshape(len(vectors), -1)
     gram = gram_matrix(flat)
-    mean = alignment.mean
-    spreads = Spreads(mean.shape)
+    target = alignment.target
+    spreads = Spreads(target.shape)
     fold_faces = []
     whole = Face(
         name=name,
         images=len(sample),
-        mean=mean,
+        mean=alignment.mean,
         part=alignment.part,
         exposure=alignment.exposure,
-        target=alignment.target,
-        centre=mean,
+        target=target,
+        centre=target,
         components=flat[:0],
-        spread_dark=mean,
-        spread_bright=mean,
+        spread_dark=target,
+        spread_bright=target,
     )
     for fold in range(learning.folds):
         inside = folds != fold
         centre, components = principal_components(flat, gram, inside, learning.components, rng)
-        centre = centre.reshape(mean.shape)
+        centre = centre.reshape(target.shape)
         spreads.add(_unexplained(vectors[~inside], centre, components))
         own = images[inside[: len(images)]] if held_out else images
         fold_faces.append(replace(whole, mean=mean_of(own), centre=centre, components=components))
     centre, components = principal_components(flat, gram, np.ones(len(flat), bool), learning.components, rng)
     spread = spreads.close()
     return Lesson(
-        face=spread.lay_on(replace(whole, centre=centre.reshape(mean.shape), components=components)),
+        face=spread.lay_on(replace(whole, centre=centre.reshape(target.shape), components=components)),
         without=tuple(map(spread.lay_on, fold_faces)),
         fold_of=fold_of,
-        shifted=copies[::copies_each] if copies_each else images,
+        # Copied, or the other copies would stay as long as it does.
+        shifted=copies[::copies_each].copy() if copies_each else images,
         held_out=held_out,
     )
 

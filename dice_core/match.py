@@ -282,5 +282,6 @@ def _plain(images: NDArray[Any]) -> NDArray[Any]:
 def _normalised(images: NDArray[Any], buffer: NDArray[np.float32]) -> NDArray[np.float32]:
     """Images as float32 rows of zero mean and unit length, (N, H * W); a flat image as zeros."""
     rows = buffer[: len(images)]
-    match_kernel.normalise(_plain(images).reshape(rows.shape), images.dtype != np.uint8, rows)
+    normalise = match_kernel.normalise_bytes if images.dtype == np.uint8 else match_kernel.normalise
+    normalise(_plain(images).reshape(rows.shape), rows)
     return rows

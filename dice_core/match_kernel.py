@@ -7,7 +7,9 @@ import numpy as np
 from dice_core.compiled import compiled
 
 _TILE = 4  # images by templates multiplied at a time: their 16 sums stay in registers
-_BLOCK = 256  # pixels multiplied at a time: few enough to add in float32; they stay in the nearest cache
+_BLOCK = 256  # pixels multiplied at a time: few enough to add in float32, the squares of bytes even exactly
+
+index = np.uintp  # Without a sign: numba would look for negative indices in every turn of a loop.
 
 # Sums may be reordered, or they would not vectorise; the order is that of the compiled code, the same for
 # every image and template. Nothing is assumed finite.
@@ -25,27 +27,50 @@ def mean_of(pixels: Any) -> Any:
 
 
 @_reordered
-def normalise(images: Any, again: Any, rows: Any) -> None:
-    """Write images (N, P) as float32 rows of zero mean and unit length; a flat image as zeros.
-
-    Float images, for which `again` is true, may vary by less than their mean's rounding: the mean of what is
-    left has their own scale.
-    """
-    for index in range(len(images)):
-        pixels, row = images[index], rows[index]
+def normalise(images: Any, rows: Any) -> None:
+    """Write float images (N, P) as float32 rows of zero mean and unit length; a flat image as zeros."""
+    for number in range(len(images)):
+        pixels, row = images[number], rows[number]
+        count = index(len(row))
         mean = np.float32(mean_of(pixels))
-        for at in range(len(row)):
+        for at in range(count):
             row[at] = np.float32(pixels[at]) - mean
-        if again:
-            mean = np.float32(mean_of(row))
-            for at in range(len(row)):
-                row[at] -= mean
+        # They may vary by less than their mean's rounding: the mean of what is left has their own scale.
+        mean = np.float32(mean_of(row))
         energy = np.float64(0)
-        for at in range(len(row)):
+        for at in range(count):
+            row[at] -= mean
             energy += np.float64(row[at]) * np.float64(row[at])
         scale = np.float32(1 / np.sqrt(energy) if energy != 0 else 0)
-        for at in range(len(row)):
+        for at in range(count):
             row[at] *= scale
+
+
+@_reordered
+def normalise_bytes(images: Any, rows: Any) -> None:
+    """Do the same with images of bytes, whose sums are exact."""
+    for number in range(len(images)):
+        pixels, row = images[number], rows[number]
+        count, total, squares = len(pixels), np.float64(0), np.float64(0)
+        for begin in range(0, count, _BLOCK):
+            some, power = _sums(pixels, index(begin), index(min(begin + _BLOCK, count)))
+            total += some
+            squares += power
+        energy = squares - total * total / count
+        mean, scale = np.float32(total / count), np.float32(1 / np.sqrt(energy) if energy > 0 else 0)
+        for at in range(index(count)):
+            row[at] = (np.float32(pixels[at]) - mean) * scale
+
+
+@_reordered
+def _sums(pixels: Any, begin: Any, end: Any) -> Any:
+    """Add pixels and their squares."""
+    total, squares = np.float32(0), np.float32(0)
+    for at in range(begin, end):
+        value = np.float32(pixels[at])
+        total += value
+        squares += value * value
+    return total, squares
 
 
 @_reordered
@@ -68,7 +93,7 @@ def _tile(rows: Any, columns: Any, first: Any, second: Any, span: Any, sums: Any
     s10 = s11 = s12 = s13 = np.float32(0)
     s20 = s21 = s22 = s23 = np.float32(0)
     s30 = s31 = s32 = s33 = np.float32(0)
-    for at in range(end - begin):
+    for at in range(index(end - begin)):
         s00 += a0[at] * b0[at]
         s01 += a0[at] * b1[at]
         s02 += a0[at] * b2[at]

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dice_core.compiled import compiled
-from dice_core.gaussian import filter_rows, half_gaussian, room
+from dice_core.gaussian import filter_rows, half_gaussian, index, room
 
 OUTLINE = 1 / 128
 """Standard deviation of the Gaussian under which a region is followed, in shares of the longer side."""
@@ -88,7 +88,7 @@ def _flood(
 
     Images are flat rows, so that a place is one number; returns how many pixels are listed.
     """
-    values = surface[0]
+    values, drawn = surface[0], surface[1]
     height, width = values.shape
     waiting[0] = seed
     met[seed // width, seed % width] = mark
@@ -100,7 +100,8 @@ def _flood(
             v, u = y + dy, x + dx
             if not (0 <= v < height and 0 <= u < width) or met[v, u] == mark:
                 continue
-            _draw(surface, v)
+            if not drawn[v // _BAND]:
+                _draw(surface, v)
             if inside[v, u] and sign * values[v, u] >= least:
                 met[v, u] = mark
                 waiting[held] = v * width + u
@@ -176,8 +177,8 @@ def _peak(evidence: Any, weight: Any, highest: Any) -> int:
     height, width = evidence.shape
     highest[:] = 0
     # Column by column, so that the loop vectorises.
-    for y in range(height):
-        for x in range(width):
+    for y in range(index(height)):
+        for x in range(index(width)):
             highest[x] = max(highest[x], abs(evidence[y, x]) * weight[y, x])
     most = highest.max()
     first = 0 if most == 0 else height * width

@@ -7,6 +7,7 @@ a disc.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +18,8 @@ from dice_core.gaussian import half_gaussian, smooth
 from dice_core.reduction import reduce
 from dice_core.register_kernel import follow
 
-COARSE = 64
-"""Pixels of the longer side that transforms are found in: finer detail than that tells no more of a pose."""
 MOST_EDGES = 300
-"""Edge pixels that are looked at in each level."""
+"""Edge pixels that are looked at in each level; with half of them a scribble pulls."""
 PRIOR_SHIFT, PRIOR_LINEAR = 2 / 64, 0.05
 """Standard deviations that are believed of the shift, as a share of the longer side, and the linear part."""
 PRIOR_NOISE = 100.0
@@ -32,16 +31,18 @@ LEAST_EDGE = 1.0
 
 
 class _Level(NamedTuple):
-    """One pass, from coarse to fine: lengths in pixels of the reduced image, noise in grey levels."""
+    """One pass, from coarse to fine, over images reduced by a factor: in their pixels, and in grey levels."""
 
+    factor: int
     sigma: float
     iterations: int
     affine: bool
     noise: float
     least_share: float
+    still: float
 
 
-_LEVELS = (_Level(3.0, 8, False, 120.0, 0.3), _Level(1.0, 8, True, 60.0, 0.4))
+_LEVELS = (_Level(2, 1.5, 8, False, 120.0, 0.3, 0.1), _Level(1, 1.0, 8, True, 60.0, 0.4, 0.05))
 
 
 class _Edges(NamedTuple):
@@ -68,13 +69,10 @@ class Registration:
 
     Attributes
     ----------
-    factor
-        Pixels of the image to one of the reduced image that transforms are found in.
     edges
         The target's edges in each level; None where it has none, and then no image is moved.
     """
 
-    factor: int
     edges: tuple[_Edges, ...] | None
 
     @classmethod
@@ -88,12 +86,9 @@ class Registration:
         part
             Which pixels are the part, (H, W): edges are sought inside.
         """
-        factor = max(1, round(max(target.shape) / COARSE))
-        reduced = reduce(target[None], factor)
-        inside = reduce(part[None].astype(np.float32), factor)[0] > 0.5  # noqa: PLR2004 - most of the pixel
-        edges = [_find_edges(reduced, inside, level) for level in _LEVELS]
+        edges = [_find_edges(target, part, level) for level in _LEVELS]
         found = tuple(edge for edge in edges if edge is not None)
-        return cls(factor, found if len(found) == len(edges) else None)
+        return cls(found if len(found) == len(edges) else None)
 
     def transforms(self, images: Images) -> Transforms:
         """Find how each image lies: affine transforms, (N, 2, 3), from target to image about their middles.
@@ -111,25 +106,35 @@ class Registration:
         found = identity(len(images))
         if self.edges is None or not len(images):
             return found
-        reduced = reduce(images, self.factor)
-        light = np.tile(np.array([1, 0], np.float64), (len(images), 1))
-        side = max(reduced.shape[1:])
-        prior = PRIOR_NOISE**2 / np.array([PRIOR_SHIFT * side] * 2 + [PRIOR_LINEAR] * 4) ** 2
+        light = np.empty((len(images), 2))
+        light[:] = 1, 0
+        side = max(images.shape[1:])
         for level, edges in zip(_LEVELS, self.edges, strict=True):
-            smoothed = smooth(reduced, half_gaussian(level.sigma), mirror=True)
-            follow(smoothed, tuple(edges), prior, level.noise, level.iterations, found, light)
+            smoothed, prior = _seen(images, level), _prior(side, level.factor)
+            found[:, :, 2] /= level.factor
+            follow(smoothed, tuple(edges), prior, (level.noise, level.iterations, level.still), found, light)
+            found[:, :, 2] *= level.factor
         moved = np.abs(found - identity(1))
-        lost = (moved[:, :, 2].max(axis=1) > FARTHEST * side) | (
-            moved[:, :, :2].max(axis=(1, 2)) > MOST_LINEAR
-        )
-        found[lost] = identity(1)
-        found[:, :, 2] *= self.factor
+        found[(moved > [MOST_LINEAR, MOST_LINEAR, FARTHEST * side]).any(axis=(1, 2))] = identity(1)
         return found
 
 
-def _find_edges(reduced: Images, inside: npt.NDArray[np.bool_], level: _Level) -> _Edges | None:
-    target = smooth(reduced, half_gaussian(level.sigma), mirror=True)[0]
-    down, across = np.gradient(target)
+@lru_cache
+def _prior(side: int, factor: int) -> npt.NDArray[np.float64]:
+    """Weigh the prior of each unknown, (6,), against edge pixels of images reduced by a factor."""
+    deviations = [PRIOR_SHIFT * side / factor] * 2 + [PRIOR_LINEAR] * 4
+    # Reduced images have fewer edge pixels to outweigh it.
+    return (PRIOR_NOISE / factor / np.array(deviations)) ** 2
+
+
+def _seen(images: Images, level: _Level) -> Images:
+    return smooth(reduce(images, level.factor), half_gaussian(level.sigma), mirror=True)
+
+
+def _find_edges(target: Images, part: npt.NDArray[np.bool_], level: _Level) -> _Edges | None:
+    seen = _seen(target[None], level)[0]
+    inside = reduce(part[None], level.factor)[0] > 0.5  # noqa: PLR2004 - most of the square
+    down, across = np.gradient(seen)
     steepness = np.hypot(down, across) * inside
     if steepness.max() < LEAST_EDGE:
         return None
@@ -137,12 +142,12 @@ def _find_edges(reduced: Images, inside: npt.NDArray[np.bool_], level: _Level) -
     places = places[:: -(-len(places) // MOST_EDGES)]
     y, x = places.T
     dy, dx = down[y, x], across[y, x]
-    from_y, from_x = y - (target.shape[0] - 1) / 2, x - (target.shape[1] - 1) / 2
+    from_y, from_x = y - (seen.shape[0] - 1) / 2, x - (seen.shape[1] - 1) / 2
     # Of x by x and y, then of y; in a similarity the size and the turn.
     linear = [dx * from_x, dx * from_y, dy * from_x, dy * from_y]
     if not level.affine:
         linear = [linear[0] + linear[3], linear[2] - linear[1]]
-    basis = np.stack([dx, dy, *linear, target[y, x], np.ones(len(places))])
+    basis = np.stack([dx, dy, *linear, seen[y, x], np.ones(len(places))])
     products = np.stack([basis[i] * basis[j] for i in range(len(basis)) for j in range(i + 1)])
     offsets = np.stack([from_y, from_x])
     return _Edges(*(np.ascontiguousarray(rows, np.float32) for rows in (offsets, basis, products)))

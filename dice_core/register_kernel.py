@@ -12,15 +12,18 @@ MOST_SPREAD, LEAST_SPREAD = 1.5, 0.3
 
 _AFFINE = 6
 """Unknowns of a pose: of an affine transform; a similarity has 4."""
-_STILL_SHIFT, _STILL_LINEAR = 0.02, 0.0005
-"""A change of pose under both is not worth another: no pixel of a part moves by a fiftieth."""
+_STILL_LINEAR = 1 / 40
+"""Of a still shift, in pixels, what a change of the linear part has to be under to move no pixel further."""
 
 
 @compiled()
-def follow(
-    images: Any, edges: Any, prior: Any, noise: float, iterations: int, found: Any, light: Any
-) -> None:
-    """Improve each image's transform and light, iteratively, and keep those of the least misfit."""
+def follow(images: Any, edges: Any, prior: Any, level: Any, found: Any, light: Any) -> None:
+    """Improve each image's transform and light, iteratively, and keep those of the least misfit.
+
+    The level is the noise in grey levels, the iterations, and the change of pose in pixels that is not worth
+    another.
+    """
+    noise, iterations, still = level
     offsets, basis, products = edges
     values = basis[-2]
     unknowns = len(basis) - 2
@@ -45,7 +48,7 @@ def follow(
             _complete(sums, right, gain, unknowns, normal, change)
             _pull_back(normal, change, prior, own, unknowns)
             _solve(normal, change)
-            settled = _is_small(change, unknowns)
+            settled = _is_small(change, unknowns, still)
             _compose(own, change, unknowns)
             gain = min(max(gain + change[unknowns], LEAST_SPREAD), MOST_SPREAD)
             offset += change[unknowns + 1]
@@ -138,9 +141,9 @@ def _solve(matrix: Any, right: Any) -> None:
 
 
 @compiled()
-def _is_small(change: Any, unknowns: int) -> bool:
+def _is_small(change: Any, unknowns: int, still: float) -> bool:
     for i in range(unknowns):  # noqa: SIM110 - the compiler knows no generators
-        if abs(change[i]) > (_STILL_SHIFT if i < 2 else _STILL_LINEAR):  # noqa: PLR2004 - the shift comes first
+        if abs(change[i]) > (still if i < 2 else still * _STILL_LINEAR):  # noqa: PLR2004 - the shift comes first
             return False
     return True
 

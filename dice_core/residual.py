@@ -11,15 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from dice_core.compiled import compiled
-from dice_core.gaussian import filter_image, half_gaussian, room
+from dice_core.gaussian import filter_image, half_gaussian, index, room
 from dice_core.reduction import reduce_image
 
-SMOOTHING = 1.75 / 128
+SMOOTHING = 1.5 / 128
 """Standard deviation of the Gaussian that gathers a defect's evidence, in shares of the longer side."""
 SURROUND = 6 / 128
 """That of the surroundings which it is compared with: what changes more slowly than this is light."""
 _FINEST = 1.5
 """Pixels that the surroundings' standard deviation keeps at least where they are reduced."""
+
+_PAIRS = 2
 
 Images = npt.NDArray[np.float32]
 
@@ -100,37 +102,50 @@ def _pass_band(images: Any, narrow: Any, wide: Any, factor: int, weights: Any, f
     plane, lines = room(height, width, narrow)
     wide_plane, wide_lines = room(rows, columns, wide)
     sums, reduced = np.empty(factor * columns, np.float32), np.empty((rows, columns), np.float32)
-    around, stretched = np.empty((rows, columns), np.float32), np.empty((rows, width), np.float32)
-    left, right, way = np.empty(width, np.uint32), np.empty(width, np.uint32), np.empty(width, np.float32)
-    for x in range(width):
-        before, way[x] = _between(x, factor, columns)
-        left[x], right[x] = before, min(before + 1, columns - 1)
+    around, edged = np.empty((rows, columns), np.float32), np.empty(columns + 2, np.float32)
+    stretched = np.empty((rows, factor * columns), np.float32)
     for n in range(count):
         filter_image(images[n], narrow, False, plane, lines, found[n])
         reduce_image(images[n], factor, sums, reduced)
         filter_image(reduced, wide, False, wide_plane, wide_lines, around)
-        for y in range(rows):
-            for x in range(width):
-                stretched[y, x] = around[y, left[x]] * (1 - way[x]) + around[y, right[x]] * way[x]
-        for y in range(height):
-            above, share = _between(y, factor, rows)
-            surroundings = stretched[above], stretched[min(above + 1, rows - 1)], share
-            _subtract(found[n, y], surroundings, weights[0][y], weights[1][y])
-
-
-@compiled()
-def _between(at: int, factor: int, count: int) -> Any:
-    """Tell the reduced pixel before a place, and how far it is on the way to the next."""
-    place = min(max((at + 0.5) / factor - 0.5, 0.0), count - 1.0)
-    return int(place), np.float32(place - int(place))
+        _stretch(around, factor, edged, stretched)
+        _subtract(stretched, factor, weights[0], weights[1], found[n])
 
 
 @compiled(fastmath={"contract"})
-def _subtract(own: Any, surroundings: Any, dark: Any, bright: Any) -> None:
+def _stretch(reduced: Any, factor: int, edged: Any, stretched: Any) -> None:
+    """Interpolate the rows of a reduced image at the columns it was reduced from; its edges go on."""
+    rows, columns = index(reduced.shape[0]), index(reduced.shape[1])
+    for y in range(rows):
+        for x in range(columns):
+            edged[x + index(1)] = reduced[y, x]
+        edged[0], edged[columns + index(1)] = reduced[y, 0], reduced[y, columns - index(1)]
+        if factor == _PAIRS:  # a stride that the compiler knows is vectorised
+            near, far = np.float32(0.75), np.float32(0.25)
+            for x in range(columns):
+                own = edged[x + index(1)] * near
+                stretched[y, index(2) * x] = edged[x] * far + own
+                stretched[y, index(2) * x + index(1)] = own + edged[x + index(2)] * far
+            continue
+        for phase in range(index(factor)):
+            # Pixels equally far into their squares lie equally far between the same two.
+            way = (phase + 0.5) / factor - 0.5
+            start, share = (index(0), np.float32(1 + way)) if way < 0 else (index(1), np.float32(way))
+            for x in range(columns):
+                before, after = edged[start + x], edged[start + x + index(1)]
+                stretched[y, index(factor) * x + phase] = before + (after - before) * share
+
+
+@compiled(fastmath={"contract"})
+def _subtract(stretched: Any, factor: int, dark: Any, bright: Any, found: Any) -> None:
     """Take the surroundings off as far as they leave a sign, and weigh what is left by that sign's weight."""
-    above, under, share = surroundings
     zero = np.float32(0)
-    for x in range(own.size):
-        less = own[x] - (above[x] + (under[x] - above[x]) * share)
-        low, high = min(max(less, own[x]), zero), max(min(less, own[x]), zero)
-        own[x] = low * dark[x] + high * bright[x]
+    for y in range(index(found.shape[0])):
+        place = min(max((y + 0.5) / factor - 0.5, 0.0), stretched.shape[0] - 1.0)
+        above = index(place)
+        under, share = min(above + index(1), index(stretched.shape[0] - 1)), np.float32(place - above)
+        for x in range(index(found.shape[1])):
+            own = found[y, x]
+            less = own - (stretched[above, x] + (stretched[under, x] - stretched[above, x]) * share)
+            low, high = min(max(less, own), zero), max(min(less, own), zero)
+            found[y, x] = low * dark[y, x] + high * bright[y, x]

@@ -12,6 +12,9 @@ from dice_core.face import Face
 FLOOR_DARK, FLOOR_BRIGHT = 2.0, 4.5
 """Grey levels that every spread has besides what was seen: noise, JPEG and, where too bright, reflections."""
 
+NEIGHBOURS = 1 / 128
+"""Standard deviation of the Gaussian over places that share their causes, in shares of the longer side."""
+
 
 class Spreads:
     """Sums of squares of held-out band-passed residuals, the dark and the bright ones apart."""
@@ -28,7 +31,8 @@ class Spreads:
 
     def close(self) -> "Spread":
         """Take root mean squares, smoothed since neighbours share their causes, with the floors added."""
-        mean = ndimage.gaussian_filter(self._squares / np.maximum(self._counts, 1), (0, 1, 1))
+        sigma = NEIGHBOURS * max(self._squares.shape[1:])
+        mean = ndimage.gaussian_filter(self._squares / np.maximum(self._counts, 1), (0, sigma, sigma))
         dark, bright = np.sqrt(mean + np.square([FLOOR_DARK, FLOOR_BRIGHT])[:, None, None])
         return Spread(dark.astype(np.float32), bright.astype(np.float32))
 

@@ -51,22 +51,22 @@ def _middle_of(image: Any) -> Any:
 
 
 @contracted
-def _lay(image: Any, middle: Any, top: int, left: int, slab: Any, first: int) -> None:
+def _lay(image: Any, middle: Any, top: int, left: int, broad: int, slab: Any, first: int) -> None:
     """Centre the pixels of a slab and fill it up with zeros."""
     for row in range(SLAB + WIDEST - 1):
         at, down = index(first + row * STRIDE), index(top + row)
-        width = min(STRIDE, image.shape[1] - left) if top + row < len(image) else 0
+        width = min(broad, image.shape[1] - left) if top + row < len(image) else 0
         for column in range(index(width)):
             slab[at + column] = image[down, index(left) + column] - middle
-        for column in range(index(width), index(STRIDE)):
+        for column in range(index(width), index(broad)):
             slab[at + column] = 0
 
 
 @contracted
-def _close(x: Any, xx: Any, covariance: Any, slab: Any, first: Any) -> None:
+def _close(x: Any, xx: Any, covariance: Any, width: int, slab: Any, first: Any) -> None:
     half = covariance * _HALF
     for row in range(index(ROWS)):
-        for column in range(index(COLUMNS)):
+        for column in range(index(width)):
             at = row * index(STRIDE) + column
             slab[first + index(MEAN) + at] = x[at]
             # Half of the constant here, half from the other image.
@@ -76,17 +76,19 @@ def _close(x: Any, xx: Any, covariance: Any, slab: Any, first: Any) -> None:
 @contracted
 def _fill(image: Any, middle: Any, top: int, left: int, tools: Any, slab: Any, first: int) -> None:
     """Write the slab of an image whose first window is so far from the top and the left."""
-    kernel, (between, x, xx, ones) = tools
+    kernel, (between, x, xx) = tools
     high, wide = image.shape[0] - 2 * kernel[2] - top, image.shape[1] - 2 * kernel[2] - left
-    _lay(image, middle, top, left, slab, first)
+    broad = min(COLUMNS, wide)
+    broad += -broad % LINE
+    _lay(image, middle, top, left, min(broad + 2 * LINE, STRIDE), slab, first)
     for row in range(0, min(SLAB, high), ROWS):
         at = first + row * STRIDE
-        average(slab, at, ones, 0, kernel, COLUMNS, between, x)
-        average(slab, at, slab, at, kernel, COLUMNS, between, xx)
-        _close(x, xx, kernel[3], slab, index(at))
+        average(slab, at, None, 0, kernel, broad, between, x)
+        average(slab, at, slab, at, kernel, broad, between, xx)
+        _close(x, xx, kernel[3], broad, slab, index(at))
     for row in range(SLAB):
         line = index(first + SPREAD + row * STRIDE)
-        for column in range(index(min(wide, STRIDE) if row < high else 0), index(STRIDE)):
+        for column in range(index(min(wide, broad) if row < high else 0), index(broad)):
             slab[line + column] = np.inf
 
 
@@ -153,7 +155,7 @@ def compare(
         For slabs of images.
     result : (N, M)
     """
-    kernel, (between, xy, _, _) = tools
+    kernel, (between, xy, _) = tools
     _, tall, broad, _ = references.shape
     own, others = room.reshape(-1), references.reshape(-1)
     high, wide = images.shape[1] - 2 * kernel[2], images.shape[2] - 2 * kernel[2]

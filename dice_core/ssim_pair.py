@@ -35,18 +35,18 @@ def _level_of(image: Any) -> Any:
 
 
 @contracted
-def _lay(one: Any, other: Any, top: int, left: int, middles: Any, total: Any, less: Any) -> None:
+def _lay(one: Any, other: Any, top: int, left: int, broad: int, middles: Any, total: Any, less: Any) -> None:
     """Write sums and differences of the centred pixels, filled up with zeros."""
     first, second = middles
     for row in range(SLAB + WIDEST - 1):
         at, down = index(row * STRIDE), index(top + row)
-        width = min(STRIDE, one.shape[1] - left) if top + row < len(one) else 0
+        width = min(broad, one.shape[1] - left) if top + row < len(one) else 0
         for column in range(index(width)):
             x = one[down, index(left) + column] - first
             y = other[down, index(left) + column] - second
             total[at + column] = x + y
             less[at + column] = x - y
-        for column in range(index(width), index(STRIDE)):
+        for column in range(index(width), index(broad)):
             total[at + column] = less[at + column] = 0
 
 
@@ -81,7 +81,7 @@ def draw(images: Any, others: Any, tools: Any, strips: Any, drawn: Any) -> None:
     drawn : (N, H - 2r, W - 2r)
         With r the window's radius.
     """
-    kernel, (between, mean, square, ones) = tools
+    kernel, (between, mean, square) = tools
     total, less, apart, square_apart = strips
     count, high, wide = drawn.shape
     for number in range(count):
@@ -91,12 +91,12 @@ def draw(images: Any, others: Any, tools: Any, strips: Any, drawn: Any) -> None:
             width = min(COLUMNS, wide - left)
             broad = width + -width % LINE
             for begin in range(0, high, SLAB):
-                _lay(one, other, begin, left, middles, total, less)
+                _lay(one, other, begin, left, min(broad + 2 * LINE, STRIDE), middles, total, less)
                 for top in range(begin, min(begin + SLAB, high), ROWS):
                     at = (top - begin) * STRIDE
-                    average(total, at, ones, 0, kernel, broad, between, mean)
+                    average(total, at, None, 0, kernel, broad, between, mean)
                     average(total, at, total, at, kernel, broad, between, square)
-                    average(less, at, ones, 0, kernel, broad, between, apart)
+                    average(less, at, None, 0, kernel, broad, between, apart)
                     average(less, at, less, at, kernel, broad, between, square_apart)
                     filtered, rows = (mean, apart, square, square_apart), min(ROWS, high - top)
                     _close(filtered, middles, kernel[3], top, left, rows, width, drawn[number])

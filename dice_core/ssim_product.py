@@ -22,7 +22,7 @@ ROWS = 8  # filtered at a time, so that a difference once taken serves them all
 Tools = tuple[tuple[Any, ...], tuple[NDArray[Any], ...]]
 """A window, as the loops need it: weights from next to the centre outwards, and the sums of each and those
 beyond; the radius; what makes the window's covariance the sample's, or 1. With room for the lines that it
-filters: in between, two results, and, to filter an image by itself, ones to multiply it with."""
+filters: in between, and two results."""
 
 
 def make_tools(window: str, precision: type[np.floating[Any]]) -> Tools:
@@ -30,10 +30,8 @@ def make_tools(window: str, precision: type[np.floating[Any]]) -> Tools:
     (_, *weights), radius, covariance = WINDOWS[window]
     beyond = np.cumsum(weights[::-1])[::-1]
     told, sums = (tuple(precision(weight) for weight in each) for each in (weights, beyond))
-    rows = ROWS, ROWS, ROWS, ROWS + WIDEST - 1
-    between, one, other, ones = make_room([(count * STRIDE,) for count in rows], precision)
-    ones[:] = 1
-    return (told, sums, radius, precision(covariance)), (between, one, other, ones)
+    between, one, other = make_room([(ROWS * STRIDE,)] * 3, precision)
+    return (told, sums, radius, precision(covariance)), (between, one, other)
 
 
 def make_room(shapes: Sequence[tuple[int, ...]], precision: type[np.floating[Any]]) -> list[NDArray[Any]]:
@@ -44,8 +42,11 @@ def make_room(shapes: Sequence[tuple[int, ...]], precision: type[np.floating[Any
     sizes, line = [math.prod(shape) for shape in shapes], LINE * np.dtype(np.float32).itemsize
     room = np.empty(sum(sizes) + LINE, precision)
     start = -room.ctypes.data % line // room.itemsize
-    pieces = np.split(room[start:], np.cumsum(sizes))
-    return [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=False)]
+    pieces = []
+    for size, shape in zip(sizes, shapes, strict=True):
+        pieces.append(room[start : start + size].reshape(shape))
+        start += size
+    return pieces
 
 
 # What is filtered are products of pixels: the middle one, and differences from it. Over plain areas there are
@@ -66,7 +67,9 @@ def _box(p: Any, d: Any, w: Any) -> Any:
 
 @compiled()
 def _times(x: Any, i: Any, y: Any, j: Any, row: int) -> Any:
-    """Multiply and round: contracted, equal products would differ."""
+    """Multiply and round: contracted, equal products would differ; without a second strip nothing is."""
+    if y is None:
+        return x[i + index(row * STRIDE)]
     return x[i + index(row * STRIDE)] * y[j + index(row * STRIDE)]
 
 
@@ -151,7 +154,7 @@ def _box_across(lines: Any, w: Any, width: int, filtered: Any) -> None:
 def average(
     x: Any, first: Any, y: Any, second: Any, kernel: Any, width: int, between: Any, filtered: Any
 ) -> None:
-    """Filter the product of two strips, each from a place on, to `ROWS` lines."""
+    """Filter the product of two strips, each from a place on, to `ROWS` lines; or the first one by itself."""
     weights, beyond, radius, _ = kernel
     if radius == WIDEST // 2:
         _gauss_down(x, index(first), y, index(second), beyond, width + LINE, between)

@@ -179,7 +179,7 @@ def _check_memory(settings: FitSettings, learning: Learning, teaching: Teaching)
     images = [len(sample) for sample in teaching.good.values()]
 
     def needed(size: tuple[int, int]) -> int:
-        return Learning(size).memory(teaching.image_size, images, settings.threads)
+        return Learning(size).memory(teaching.image_size, images, settings.threads, len(teaching.bad))
 
     if settings.memory is None or needed(learning.size) <= settings.memory:
         return

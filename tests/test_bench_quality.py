@@ -1,14 +1,18 @@
 """The cases of the quality benchmark are what they say they are."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from dice_core.grid import Grid
 from dice_core.sample import Sample
 from tests.bench.quality.disturbances import DISTURBANCES, disturb
 from tests.bench.quality.few import draw
 from tests.bench.quality.lots import Mark
 from tests.bench.quality.material import Material, defect_runs
 from tests.bench.quality.mislabelled import mislabel
+from tests.bench.quality.parts import parts_of
 from tests.bench.quality.spots import Spot
 
 
@@ -49,6 +53,16 @@ def test_a_spot_lies_in_the_part_and_goes_towards_mid_grey(side, level, painted)
         assert where.sum() == side**2
         assert part[where].all()
         assert set(changed[where].tolist()) == {painted}
+
+
+@pytest.mark.parametrize("size", [(32, 32), (128, 128), (129, 150), (259, 200)])
+def test_a_part_is_told_in_the_pixels_of_its_images(size):
+    grid = Grid.of(size)
+    part = np.random.default_rng(0).random(grid.shape) < 0.5
+    told = parts_of(SimpleNamespace(size=size, faces=[SimpleNamespace(name="a", part=part)]))["a"]
+    assert told.shape == size
+    for y, x in np.random.default_rng(1).integers(0, size, (50, 2)):
+        assert told[y, x] == part[y // grid.pixels, x // grid.pixels]
 
 
 def test_a_mark_lies_in_the_part():

@@ -57,7 +57,7 @@ COMPARED = (
     (POOL, DEFAULT),
     (JOB, DECODE),
 )
-STAGES = ("resize", "ncc", "ssim_mean", "even", "warp", "rebuild", "ssim_pair_scores", "evidence", "locate")
+STAGES = ("resize", "ncc", "ssim_mean", "even", "lay", "rebuild", "ssim_pair_scores", "evidence", "locate")
 
 _MAX_PIXELS = 1 << 24
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dice_core.alignment import Alignment, mean_of
+from dice_core.alignment import AT_ONCE, Alignment, mean_of
 from dice_core.augment import augment
 
 
@@ -47,6 +47,25 @@ def test_with_a_source_of_chance_images_lie_beside_and_by_equal_chance_alike(ima
     np.testing.assert_array_equal(first, again)
     beside = np.abs(first - steady)[:, alignment.part].mean()
     assert 0.5 < beside < 10
+
+
+@pytest.mark.parametrize(("side", "places"), [(128, 64), (130, 65), (199, 67), (261, 66)])
+def test_images_are_laid_on_their_grid_and_the_mean_stays_as_it_was_photographed(draw_faces, side, places):
+    images = draw_faces(1, 20, seed=4, side=side)
+    alignment = Alignment.of(images)
+    assert alignment.mean.shape == (side, side)
+    assert alignment.part.shape == alignment.target.shape == (places, places)
+    laid = alignment.align(images)
+    assert laid.shape == (20, places, places)
+    np.testing.assert_allclose(laid.mean(axis=0)[alignment.part], alignment.target[alignment.part], atol=3)
+
+
+def test_images_are_laid_as_if_each_were_alone(draw_faces):
+    images = draw_faces(1, 2 * AT_ONCE + 3, seed=4, side=128)
+    alignment = Alignment.of(images)
+    together = alignment.align(images)
+    for at in (0, AT_ONCE - 1, AT_ONCE, 2 * AT_ONCE + 2):
+        np.testing.assert_allclose(alignment.align(images[at : at + 1])[0], together[at], atol=1e-2)
 
 
 def test_no_image_aligns_to_none(images):

@@ -205,9 +205,9 @@ def test_a_pickle_in_a_member_is_never_run(tmp_path):
     ("changes", "message"),
     [
         ({"format": "something"}, "something"),
-        ({"version": 1}, "version 1, this program reads version 2: fit again"),
-        ({"version": 3}, "version 3"),
-        ({"version": "2"}, "version 2"),
+        ({"version": 2}, "version 2, this program reads version 3: fit again"),
+        ({"version": 4}, "version 4"),
+        ({"version": "3"}, "version 3"),
         ({"version": KeyError}, "version"),
         ({"size": [12]}, "size"),
         ({"size": []}, "size"),

@@ -8,6 +8,7 @@ from dice_core.bank import Bank
 from dice_core.learn import Learning, learn
 from dice_core.score import Scorer
 from dice_core.spread import FLOOR_BRIGHT, FLOOR_DARK
+from dice_core.teach import teach
 
 
 def scores(bank, images):
@@ -140,21 +141,31 @@ def test_nothing_to_learn_from_is_refused(nothing, samples, learning):
 
 
 @pytest.mark.parametrize("folds", [2, 3, 5])
-@pytest.mark.parametrize(("count", "faces", "components"), [(60, 1, 8), (30, 3, 20)])
-def test_the_memory_that_is_stated_is_about_what_is_taken(
-    draw_faces, sample_of, folds, count, faces, components
+@pytest.mark.parametrize(
+    ("side", "size", "count", "faces", "components"),
+    [
+        (64, 64, 60, 1, 8),
+        (64, 64, 30, 3, 20),
+        (128, 128, 20, 3, 20),
+        (150, 150, 12, 2, 60),
+        (256, 128, 24, 1, 8),
+    ],
+)
+def test_no_more_memory_is_taken_than_is_stated_and_about_as_much(
+    draw_faces, sample_of, nothing, folds, side, size, count, faces, components
 ):
-    learning = Learning((64, 64), components, folds=folds)
-    drawn = {str(face): sample_of(draw_faces(face, count, side=64)) for face in range(faces)}
-    learn({"0": sample_of(draw_faces(0, 24))}, Learning((32, 32), 4))  # what is compiled once is no one's
+    learning = Learning((size, size), components, folds=folds)
+    drawn = {str(face): sample_of(draw_faces(face % 2, count, face, side)) for face in range(faces)}
+    # What is compiled once is no one's.
+    teach({"0": sample_of(draw_faces(0, 24, side=side))}, nothing, Learning((size, size), 4))
     tracemalloc.start()
     try:
-        learn(drawn, learning)
+        teach(drawn, nothing, learning)
         taken = tracemalloc.get_traced_memory()[1] + sum(sample.images.nbytes for sample in drawn.values())
     finally:
         tracemalloc.stop()
-    stated = learning.memory((64, 64), [count] * faces, threads=1)
-    assert 0.5 * stated < taken < 1.1 * stated
+    stated = learning.memory((side, side), [count] * faces, threads=1)
+    assert 0.5 * stated < taken < stated
 
 
 def test_stated_memory_grows_with_all_that_takes_it():
@@ -164,5 +175,7 @@ def test_stated_memory_grows_with_all_that_takes_it():
     assert Learning((64, 64), copies=4).memory((64, 64), [50, 40], 1) > least
     assert Learning((64, 64)).memory((640, 640), [50, 40], 1) > least
     assert Learning((64, 64)).memory((64, 64), [51, 40], 1) > least
-    two = Learning((64, 64)).memory((64, 64), [50, 40], 2)
-    assert least < two == Learning((64, 64)).memory((64, 64), [50, 40], 8)
+    assert Learning((64, 64)).memory((64, 64), [50, 40], 1, defective=9) > least
+    two, three, eight = (Learning((64, 64)).memory((64, 64), [50, 40], threads) for threads in (2, 3, 8))
+    # There are two faces and three folds.
+    assert least < two <= three == eight

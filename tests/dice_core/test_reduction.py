@@ -1,17 +1,47 @@
 import numpy as np
 import pytest
 
-from dice_core.reduction import reduce, reduce_image
+from dice_core.reduction import reduce, reduce_image, shrink
 
 
-@pytest.mark.parametrize("factor", [2, 3])
-def test_reducing_takes_means_of_squares(rng, factor):
-    images = rng.uniform(0, 255, (2, 7, 9)).astype(np.float32)
+def squares(images, factor):
+    """Means of squares, beyond the image of its outermost pixels, (N, H, W)."""
+    beyond = [(0, -side % factor) for side in images.shape[1:]]
+    filled = np.pad(images.astype(np.float64), [(0, 0), *beyond], mode="edge")
+    count, height, width = filled.shape
+    cut = filled.reshape(count, height // factor, factor, width // factor, factor)
+    return cut.mean(axis=(2, 4))
+
+
+SHAPES = [(7, 9), (8, 12), (1, 5), (5, 1), (12, 7)]
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 5])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", [np.float32, np.uint8])
+def test_reducing_takes_means_of_squares_and_the_edge_goes_on(rng, factor, shape, kind):
+    images = rng.uniform(0, 255, (2, *shape)).astype(kind)
     reduced = reduce(images, factor)
-    assert reduced.shape == (2, 7 // factor, 9 // factor)
-    for y, x in np.ndindex(reduced.shape[1:]):
-        square = images[1, factor * y : factor * (y + 1), factor * x : factor * (x + 1)]
-        np.testing.assert_allclose(reduced[1, y, x], square.mean(), rtol=1e-5)
+    assert reduced.dtype == np.float32
+    np.testing.assert_allclose(reduced, squares(images, factor), rtol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shrinking_rounds_the_same_to_whole_grey_levels(rng, factor, shape):
+    images = rng.integers(0, 256, (2, *shape), np.uint8)
+    small = shrink(images, factor)
+    assert small.dtype == np.uint8
+    np.testing.assert_array_equal(small, np.floor(squares(images, factor) + 0.5))
+
+
+@pytest.mark.parametrize("grey", [0, 137, 255])
+def test_a_level_image_is_as_level_reduced(grey):
+    level = np.full((1, 10, 13), grey, np.uint8)
+    for factor in (2, 3, 4):
+        np.testing.assert_array_equal(shrink(level, factor), grey)
+        np.testing.assert_array_equal(shrink(level[:, ::2, 1:], factor), grey)
+        assert shrink(level[:0], factor).shape == (0, *reduce(level, factor).shape[1:])
 
 
 def test_by_one_an_image_is_reduced_to_itself(rng):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from dice_core.spread import FLOOR_BRIGHT, FLOOR_DARK, Spread, Spreads
+from dice_core.spread import FLOOR_BRIGHT, FLOOR_DARK, NEIGHBOURS, Spread, Spreads
 
 SHAPE = (8, 9)
 
@@ -32,14 +32,16 @@ def test_the_order_in_which_residuals_come_is_no_matter(rng):
         np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
-def test_neighbours_share_what_was_seen_at_one_place():
-    residual = np.zeros((1, *SHAPE), np.float32)
+@pytest.mark.parametrize("shape", [(64, 64), (40, 128)])
+def test_neighbours_share_what_was_seen_at_one_place(shape):
+    residual = np.zeros((1, *shape), np.float32)
     residual[0, 4, 4] = -100
-    spreads = Spreads(SHAPE)
+    spreads = Spreads(shape)
     spreads.add(residual)
-    seen = np.zeros(SHAPE)
+    seen = np.zeros(shape)
     seen[4, 4] = 100**2
-    expected = np.sqrt(ndimage.gaussian_filter(seen, 1) + FLOOR_DARK**2)
+    expected = np.sqrt(ndimage.gaussian_filter(seen, NEIGHBOURS * max(shape)) + FLOOR_DARK**2)
+    assert expected[4, 5] > 10
     np.testing.assert_allclose(spreads.close().dark, expected, rtol=1e-5)
 
 

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from dice_core.affine import identity
+from dice_core.bank import Bank
+from dice_core.learn import Learning, learn
 from dice_core.score import Scorer
 from dice_core.stages import as_photographed
 
@@ -36,6 +38,15 @@ def test_the_rebuilt_template_is_in_the_light_of_the_photograph(learnt, images, 
     dim = Scorer(learnt).stages((images[:1] * 0.8).astype(np.uint8))
     assert dim.gain[0] == pytest.approx(stages.gain[0] / 0.8, rel=0.05)
     assert dim.rebuilt[0][inside].mean() == pytest.approx(0.8 * stages.rebuilt[0][inside].mean(), rel=0.05)
+
+
+def test_a_pose_is_told_in_pixels_of_the_image_it_was_worked_on_in(draw_faces, sample_of):
+    photographs = draw_faces(1, 13, side=128)
+    face = learn({"one": sample_of(photographs)}, Learning((128, 128), 4, 1, 0))[0].face
+    scorer = Scorer(Bank((128, 128), (128, 128), (face,), (), 0.0, {"defect_score": 8.0}, frozenset()))
+    moved = np.roll(photographs, (3, -2), axis=(1, 2))
+    before, after = (scorer.stages(images).transforms[:, :, 2] for images in (photographs, moved))
+    np.testing.assert_allclose(np.median(after - before, axis=0), (-2, 3), atol=0.3)
 
 
 def test_no_image_has_no_stages(learnt):

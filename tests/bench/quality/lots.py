@@ -12,6 +12,7 @@ from dice_core.threshold import Confusion
 from tests.bench.quality.carried import Carried
 from tests.bench.quality.material import Flags, Grey, spread_evenly
 from tests.bench.quality.outcome import Row, row
+from tests.bench.quality.parts import parts_of
 
 LEAST_RECALL = 0.97
 PLACES = 5
@@ -82,7 +83,7 @@ def _of_marks(way: Carried, parts: int) -> Iterator[Row]:
     none = np.zeros(len(images), bool)
     half = np.arange(len(images)) % 2 == 1
     yield _judged(way, "none", 0.0, images, none)
-    common = np.logical_and.reduce([face.part for face in way.taught.bank.faces])
+    common = np.logical_and.reduce(list(parts_of(way.taught.bank).values()))
     for number, mark in enumerate(MARKS):
         for y, x in mark.places(common, np.random.default_rng(number), PLACES):
             marked = np.stack([mark.paint(image, y, x) for image in images])

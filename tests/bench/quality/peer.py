@@ -11,6 +11,7 @@ import numpy.typing as npt
 from dice_core.bank import Bank
 from dice_core.learn import Learning
 from tests.bench.quality.material import Grey, Material
+from tests.bench.quality.parts import parts_of
 
 SPREAD_FLOOR = 0.02 * 255
 """Grey levels below which a spread is not believed."""
@@ -26,7 +27,7 @@ def variation_score(
 
     With a fold the model is made of the other folds' images, for scores of those that taught it.
     """
-    parts = {face.name: face.part for face in bank.faces}
+    parts = parts_of(bank)
     scores = np.zeros(len(images), np.float32)
     for name, sample in taught.good.items():
         kept = np.ones(len(sample), bool)

@@ -9,6 +9,7 @@ from scipy import ndimage
 from tests.bench.quality.carried import Carried
 from tests.bench.quality.material import Flags, Grey, spread_evenly
 from tests.bench.quality.outcome import Row, row
+from tests.bench.quality.parts import parts_of
 
 SIDES = (3, 5, 8)
 LEVELS = (20, 40, 80)
@@ -55,7 +56,7 @@ class Base:
         good = np.flatnonzero(~way.scored.is_bad)
         chosen = good[spread_evenly(len(good), most)]
         silent = ~way.taught.called(way.columns)[chosen]
-        part_of = {face.name: face.part for face in way.taught.bank.faces}
+        part_of = parts_of(way.taught.bank)
         kept = chosen[silent]
         return cls(
             way,
