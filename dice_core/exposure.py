@@ -111,9 +111,17 @@ def even(
         The face's level and ceiling.
     small
         The images on their grid, as `dice_core.reduction.shrink` makes them, where they are at hand.
+
+    Raises
+    ------
+    ValueError
+        Where the part is of a grid that is not theirs.
     """
+    _, height, width = images.shape
     rows, columns = part.shape
-    factor = -(-images.shape[1] // rows)
+    factor = -(-height // rows)
+    if -(-height // factor) != rows or -(-width // factor) != columns:
+        raise ValueError(f"a part of {rows}x{columns} places is not of images of {height}x{width}")
     squares = np.empty((len(images), factor, factor * (rows - 1) + 1, columns), np.float32)
     gain = np.empty(len(images), np.float32)
     small = shrink(images, factor) if small is None else small

@@ -95,6 +95,12 @@ def test_no_image_evens_to_none(side):
     assert none.reduced.shape == (0, *shape)
 
 
+@pytest.mark.parametrize("shape", [(32, 32), (64, 63), (63, 64), (128, 64), (1, 1)])
+def test_a_part_of_another_grid_is_refused(shape):
+    with pytest.raises(ValueError, match=r"part of \d+x\d+ places is not of images of 128x130"):
+        even(np.zeros((1, 128, 130), np.uint8), np.ones(shape, bool), Exposure(100, 110))
+
+
 def test_highlights_are_cut_at_the_ceiling_and_what_is_darker_stays(rng):
     image = rng.integers(80, 101, (1, 16, 16), np.uint8)
     lit = image.copy()
