@@ -18,11 +18,11 @@ from dice_core.gaussian import half_gaussian, smooth
 from dice_core.reduction import reduce
 from dice_core.register_kernel import follow
 
-MOST_EDGES = 160
-"""Edge pixels that are looked at in each level: smoothed neighbours tell the same."""
+MOST_EDGES = 300
+"""Edge pixels that are looked at in each level; with half of them a scribble pulls."""
 PRIOR_SHIFT, PRIOR_LINEAR = 2 / 64, 0.05
 """Standard deviations that are believed of the shift, as a share of the longer side, and the linear part."""
-PRIOR_NOISE = 73.0
+PRIOR_NOISE = 100.0
 """Grey levels of one edge pixel's noise that the prior is weighed against."""
 FARTHEST, MOST_LINEAR = 8 / 64, 0.15
 """What is beyond them is no pose of a part but a failure: the image stays as it is."""
