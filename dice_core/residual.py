@@ -14,7 +14,7 @@ from dice_core.compiled import compiled
 from dice_core.gaussian import filter_image, half_gaussian, index, room
 from dice_core.reduction import reduce_image
 
-SMOOTHING = 1.5 / 128
+SMOOTHING = 1.75 / 128
 """Standard deviation of the Gaussian that gathers a defect's evidence, in shares of the longer side."""
 SURROUND = 6 / 128
 """That of the surroundings which it is compared with: what changes more slowly than this is light."""
