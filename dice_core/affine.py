@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dice_core.compiled import compiled
+from dice_core.compiled import compiled, index
 
 Images = npt.NDArray[np.float32]
 Transforms = npt.NDArray[np.float32]
@@ -16,7 +16,6 @@ JITTER_SHIFT, JITTER_LINEAR = 0.75 / 128, 0.012
 """Standard deviations of what `jitter` adds: the shift in shares of the longer side, the linear part."""
 
 
-index = np.uintp  # Without a sign: numba would look for negative indices in every turn of a loop.
 _LANES = 16  # columns blended at a time
 
 

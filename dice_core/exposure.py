@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dice_core.compiled import compiled
+from dice_core.compiled import PAIRS, compiled, index
 from dice_core.reduction import shrink
 
 LEVEL_QUANTILE = 0.8
@@ -27,9 +27,6 @@ GAIN_LIMIT = 2.0
 """Largest gain, and its inverse the smallest: what is darker or brighter still is not evened away."""
 
 _MOST_ROWS = 255
-_PAIRS = 2
-
-index = np.uintp  # Without a sign: numba would look for negative indices in every turn of a loop.
 
 
 @dataclass(frozen=True)
@@ -152,7 +149,7 @@ def _light(image: Any, gain: Any, ceiling: Any, sums: Any, squares: Any) -> None
     share = np.float32(1 / factor**2)
     gain, most = gain * share, ceiling * share
     for top in range(index(squares.shape[1])):
-        if factor == _PAIRS:
+        if factor == PAIRS:
             _add_pairs(image, top, gain, most, sums)
         else:
             sums[:] = 0
@@ -177,7 +174,7 @@ def _add_pairs(image: Any, top: Any, gain: Any, most: Any, sums: Any) -> None:
 def _close_squares(sums: Any, top: Any, squares: Any) -> None:
     """Add up the columns of squares that begin in one row."""
     factor, columns = index(squares.shape[0]), index(squares.shape[2])
-    if len(squares) == _PAIRS:
+    if len(squares) == PAIRS:
         for x in range(columns):
             at = index(2) * x
             squares[0, top, x] = sums[at] + sums[at + index(1)]

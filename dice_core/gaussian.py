@@ -6,12 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dice_core.compiled import compiled
+from dice_core.compiled import compiled, index
 
 _GROUP = 5
 """Pairs of taps in one pass: as many as the compiler keeps in registers."""
-
-index = np.uintp  # Without a sign: numba would look for negative indices in every turn of a loop.
 
 
 @lru_cache

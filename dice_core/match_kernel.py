@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from dice_core.compiled import compiled
+from dice_core.compiled import compiled, index
 
 _TILE = 4  # images by templates multiplied at a time: their 16 sums stay in registers
 _BLOCK = 256  # pixels multiplied at a time: few enough to add in float32, the squares of bytes even exactly
 
-index = np.uintp  # Without a sign: numba would look for negative indices in every turn of a loop.
 
 # Sums may be reordered, or they would not vectorise; the order is that of the compiled code, the same for
 # every image and template. Nothing is assumed finite.

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dice_core.compiled import compiled
-from dice_core.gaussian import filter_rows, half_gaussian, index, room
+from dice_core.compiled import compiled, index
+from dice_core.gaussian import filter_rows, half_gaussian, room
 
 OUTLINE = 1 / 128
 """Standard deviation of the Gaussian under which a region is followed, in shares of the longer side."""

@@ -19,7 +19,7 @@ from dice_core.reduction import reduce
 from dice_core.register_kernel import follow
 
 MOST_EDGES = 300
-"""Edge pixels that are looked at in each level; with half of them a scribble pulls."""
+"""Edge pixels that are looked at in each level."""
 PRIOR_SHIFT, PRIOR_LINEAR = 2 / 64, 0.05
 """Standard deviations that are believed of the shift, as a share of the longer side, and the linear part."""
 PRIOR_NOISE = 100.0

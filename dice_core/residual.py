@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dice_core.compiled import compiled
-from dice_core.gaussian import filter_image, half_gaussian, index, room
+from dice_core.compiled import PAIRS, compiled, index
+from dice_core.gaussian import filter_image, half_gaussian, room
 from dice_core.reduction import reduce_image
 
 SMOOTHING = 1.75 / 128
@@ -20,8 +20,6 @@ SURROUND = 6 / 128
 """That of the surroundings which it is compared with: what changes more slowly than this is light."""
 _FINEST = 1.5
 """Pixels that the surroundings' standard deviation keeps at least where they are reduced."""
-
-_PAIRS = 2
 
 Images = npt.NDArray[np.float32]
 
@@ -106,7 +104,7 @@ def _pass_band(images: Any, narrow: Any, wide: Any, factor: int, weights: Any, f
     stretched = np.empty((rows, factor * columns), np.float32)
     for n in range(count):
         filter_image(images[n], narrow, False, plane, lines, found[n])
-        reduce_image(images[n], factor, sums, reduced)
+        reduce_image(images[n], factor, np.float32(0), sums, reduced)
         filter_image(reduced, wide, False, wide_plane, wide_lines, around)
         _stretch(around, factor, edged, stretched)
         _subtract(stretched, factor, weights[0], weights[1], found[n])
@@ -120,7 +118,7 @@ def _stretch(reduced: Any, factor: int, edged: Any, stretched: Any) -> None:
         for x in range(columns):
             edged[x + index(1)] = reduced[y, x]
         edged[0], edged[columns + index(1)] = reduced[y, 0], reduced[y, columns - index(1)]
-        if factor == _PAIRS:  # a stride that the compiler knows is vectorised
+        if factor == PAIRS:  # a stride that the compiler knows is vectorised
             near, far = np.float32(0.75), np.float32(0.25)
             for x in range(columns):
                 own = edged[x + index(1)] * near

@@ -89,10 +89,7 @@ class Scorer:
             defect_score (units of good parts' spread), the defect's peak, box and area (pixels of the
             photograph), regions beyond the threshold with their dark and bright area, verdict.
         """
-        work = shrink(resize(images, self._bank.size), self._grid.reduction)
-        small = shrink(work, self._grid.factor)
-        similarity = ncc(small, self._templates)
-        which = similarity.argmax(axis=1) if len(work) else np.zeros(0, np.intp)
+        work, small, similarity, which = self._recognise(images)
         best = similarity[np.arange(len(work)), which]
         columns: dict[str, npt.NDArray[Any]] = {
             "face": np.array(self.faces)[which],
@@ -140,12 +137,9 @@ class Scorer:
 
     def stages(self, images: npt.NDArray[np.uint8]) -> Stages:
         """Keep what the judgement of images of the bank's size, uint8 (N, H, W), goes by."""
-        work = shrink(resize(images, self._bank.size), self._grid.reduction)
+        work, small, similarity, which = self._recognise(images)
         size = images.shape[1], images.shape[2]
         covered = self._covered
-        small = shrink(work, self._grid.factor)
-        similarity = ncc(small, self._templates)
-        which = similarity.argmax(axis=1) if len(work) else np.zeros(0, np.intp)
         seen = [np.zeros(images.shape, np.float32) for _ in range(3)]
         gain = np.ones(len(work))
         transforms = identity(len(work))
@@ -163,6 +157,15 @@ class Scorer:
                 kept[own] = as_photographed(stage, transforms[own], covered)[:, : size[0], : size[1]]
         transforms[:, :, 2] *= self._grid.pixels
         return Stages(which, similarity, gain, transforms, *seen)
+
+    def _recognise(
+        self, images: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.intp]]:
+        """Reduce photographs to what is looked at and to the grid, and find the face most like each."""
+        work = shrink(resize(images, self._bank.size), self._grid.reduction)
+        small = shrink(work, self._grid.factor)
+        similarity = ncc(small, self._templates)
+        return work, small, similarity, similarity.argmax(axis=1)
 
     def _even(
         self, number: int, work: npt.NDArray[np.uint8], small: npt.NDArray[np.uint8]

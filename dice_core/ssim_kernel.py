@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from dice_core.compiled import compiled
+from dice_core.compiled import compiled, index
 from dice_core.ssim_product import COLUMNS, LINE, ROWS, STRIDE, average
-from dice_core.ssim_window import WIDEST, contracted, index
+from dice_core.ssim_window import WIDEST, contracted
 
 SLAB = 16  # rows of windows: few enough for slabs of `FEW` images to stay in the second cache
 FEW = 32  # images that pass while a reference image's slab, which comes from afar, stays in the first

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from dice_core.ssim_window import ROWS, SLAB, STRIDE, average, contracted, index, lay
+from dice_core.compiled import index
+from dice_core.ssim_window import ROWS, SLAB, STRIDE, average, contracted, lay
 
 _C1 = (0.01 * 255) ** 2
 _C2 = (0.03 * 255) ** 2

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from dice_core.compiled import compiled
+from dice_core.compiled import compiled, index
 from dice_core.ssim_product import COLUMNS, LINE, ROWS, STRIDE, average
-from dice_core.ssim_window import WIDEST, contracted, index
+from dice_core.ssim_window import WIDEST, contracted
 
 SLAB = 16  # rows of windows: few enough for sums and differences to stay in the nearest cache
 STRIP = (SLAB + WIDEST - 1) * STRIDE

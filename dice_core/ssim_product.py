@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_core.compiled import compiled
-from dice_core.ssim_window import WIDEST, WINDOWS, contracted, index
+from dice_core.compiled import compiled, index
+from dice_core.ssim_window import WIDEST, WINDOWS, contracted
 
 STRIDE = 144  # constant, or the loops over taps would not vectorise
 LINE = 16  # values of single precision in a cache line, with one of which each row of a strip begins

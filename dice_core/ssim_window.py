@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_core.compiled import compiled
+from dice_core.compiled import compiled, index
 
 STRIDE = 144  # columns filtered at a time; constant, or the loops over taps would not vectorise
 ROWS = 4  # filtered at a time, so that a value once loaded serves four
@@ -18,7 +18,6 @@ WIDEST = 11  # diameter of the wider window
 
 # Of fast math only the fused multiply-add: nothing is assumed finite, no sum reordered.
 contracted = compiled(fastmath={"contract"})
-index = np.uintp  # Without a sign: numba would look for negative indices in every turn of a loop.
 
 
 Planes = tuple[NDArray[Any], ...]

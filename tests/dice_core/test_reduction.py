@@ -52,6 +52,6 @@ def test_by_one_an_image_is_reduced_to_itself(rng):
 def test_beyond_the_image_there_are_zeros(rng):
     image = rng.uniform(0, 255, (5, 7)).astype(np.float32)
     reduced = np.empty((2, 2), np.float32)
-    reduce_image(image, 4, np.empty(8, np.float32), reduced)
+    reduce_image(image, 4, np.float32(0), np.empty(8, np.float32), reduced)
     padded = np.pad(image, ((0, 3), (0, 1))).reshape(2, 4, 2, 4)
     np.testing.assert_allclose(reduced, padded.mean(axis=(1, 3)), rtol=1e-5)

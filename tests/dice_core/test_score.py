@@ -293,7 +293,7 @@ def shaped(request, draw_faces, sample_of):
     learning = Learning(size, components=4, copies=1, least=0)
     face = learn({"one": sample_of(photographs[1:])}, learning)[0].face
     scorer = Scorer(Bank((height, width), size, (face,), (), 0.0, {"defect_score": 8.0}, frozenset()))
-    blot = max(3, min(side // 12, min(height, width) // 4))
+    blot = max(3, min(side // 12, min(height, width) // 3))
     top, left = int(0.55 * height), (width - blot) // 2 + min(width // 8, 10)
     photographs[0, top : top + blot, left : left + blot] = 5
     return photographs, (top, left, blot), scorer
