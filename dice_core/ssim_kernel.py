@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dice_core.compiled import compiled, index
-from dice_core.ssim_product import COLUMNS, LINE, ROWS, STRIDE, average
+from dice_core.ssim_product import COLUMNS, LINE, ROWS, STRIDE, average, rounded
 from dice_core.ssim_window import WIDEST, contracted
 
 SLAB = 16  # rows of windows: few enough for slabs of `FEW` images to stay in the second cache
@@ -78,17 +78,17 @@ def _fill(image: Any, middle: Any, top: int, left: int, tools: Any, slab: Any, f
     """Write the slab of an image whose first window is so far from the top and the left."""
     kernel, (between, x, xx) = tools
     high, wide = image.shape[0] - 2 * kernel[2] - top, image.shape[1] - 2 * kernel[2] - left
-    broad = min(COLUMNS, wide)
-    broad += -broad % LINE
+    wide = min(COLUMNS, wide)
+    broad = rounded(wide)
     _lay(image, middle, top, left, min(broad + 2 * LINE, STRIDE), slab, first)
     for row in range(0, min(SLAB, high), ROWS):
         at = first + row * STRIDE
-        average(slab, at, None, 0, kernel, broad, between, x)
-        average(slab, at, slab, at, kernel, broad, between, xx)
+        average(slab, at, None, 0, kernel, wide, between, x)
+        average(slab, at, slab, at, kernel, wide, between, xx)
         _close(x, xx, kernel[3], broad, slab, index(at))
     for row in range(SLAB):
         line = index(first + SPREAD + row * STRIDE)
-        for column in range(index(min(wide, broad) if row < high else 0), index(broad)):
+        for column in range(index(wide if row < high else 0), index(broad)):
             slab[line + column] = np.inf
 
 
@@ -169,7 +169,6 @@ def compare(
         for place in range(tall * broad):
             top, left = place // broad * SLAB, place % broad * COLUMNS
             rows, width = min(SLAB, high - top), min(COLUMNS, wide - left)
-            width += -width % LINE
             for at in range(count):
                 _fill(images[begin + at], middle[at], top, left, tools, own, at * SIZE)
             for number in range(which.shape[1]):
@@ -189,7 +188,7 @@ def compare(
                             second,
                             middles[other],
                             kernel[3],
-                            width,
+                            rounded(width),
                             sums,
                         )
                     totals[at, number] += _total(sums)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dice_core.compiled import compiled, index
-from dice_core.ssim_product import COLUMNS, LINE, ROWS, STRIDE, average
+from dice_core.ssim_product import COLUMNS, LINE, ROWS, STRIDE, average, rounded
 from dice_core.ssim_window import WIDEST, contracted
 
 SLAB = 16  # rows of windows: few enough for sums and differences to stay in the nearest cache
@@ -89,14 +89,14 @@ def draw(images: Any, others: Any, tools: Any, strips: Any, drawn: Any) -> None:
         middles = _level_of(one), _level_of(other)
         for left in range(0, wide, COLUMNS):
             width = min(COLUMNS, wide - left)
-            broad = width + -width % LINE
+            broad = rounded(width)
             for begin in range(0, high, SLAB):
                 _lay(one, other, begin, left, min(broad + 2 * LINE, STRIDE), middles, total, less)
                 for top in range(begin, min(begin + SLAB, high), ROWS):
                     at = (top - begin) * STRIDE
-                    average(total, at, None, 0, kernel, broad, between, mean)
-                    average(total, at, total, at, kernel, broad, between, square)
-                    average(less, at, None, 0, kernel, broad, between, apart)
-                    average(less, at, less, at, kernel, broad, between, square_apart)
+                    average(total, at, None, 0, kernel, width, between, mean)
+                    average(total, at, total, at, kernel, width, between, square)
+                    average(less, at, None, 0, kernel, width, between, apart)
+                    average(less, at, less, at, kernel, width, between, square_apart)
                     filtered, rows = (mean, apart, square, square_apart), min(ROWS, high - top)
                     _close(filtered, middles, kernel[3], top, left, rows, width, drawn[number])

@@ -31,6 +31,7 @@ def make_tools(window: str, precision: type[np.floating[Any]]) -> Tools:
     beyond = np.cumsum(weights[::-1])[::-1]
     told, sums = (tuple(precision(weight) for weight in each) for each in (weights, beyond))
     between, one, other = make_room([(ROWS * STRIDE,)] * 3, precision)
+    between[:] = 0  # Up to a line of it is read before it is written, for places that have no weight.
     return (told, sums, radius, precision(covariance)), (between, one, other)
 
 
@@ -47,6 +48,12 @@ def make_room(shapes: Sequence[tuple[int, ...]], precision: type[np.floating[Any
         pieces.append(room[start : start + size].reshape(shape))
         start += size
     return pieces
+
+
+@contracted
+def rounded(width: int) -> int:
+    """Fill up the last cache line: loops that end with one have no remainder."""
+    return width + -width % LINE
 
 
 # What is filtered are products of pixels: the middle one, and differences from it. Over plain areas there are
@@ -154,11 +161,16 @@ def _box_across(lines: Any, w: Any, width: int, filtered: Any) -> None:
 def average(
     x: Any, first: Any, y: Any, second: Any, kernel: Any, width: int, between: Any, filtered: Any
 ) -> None:
-    """Filter the product of two strips, each from a place on, to `ROWS` lines; or the first one by itself."""
+    """Filter the product of two strips, each from a place on, to `ROWS` lines; or the first one by itself.
+
+    What a line holds beyond the width is finite and tells nothing.
+    """
     weights, beyond, radius, _ = kernel
+    seen = rounded(width + 2 * radius)
+    width = rounded(width)
     if radius == WIDEST // 2:
-        _gauss_down(x, index(first), y, index(second), beyond, width + LINE, between)
+        _gauss_down(x, index(first), y, index(second), beyond, seen, between)
         _gauss_across(between, weights, width, filtered)
     else:
-        _box_down(x, index(first), y, index(second), beyond, width + LINE, between)
+        _box_down(x, index(first), y, index(second), beyond, seen, between)
         _box_across(between, weights, width, filtered)
