@@ -50,10 +50,13 @@ def reduce_image(image: Any, factor: int, rounding: Any, sums: Any, reduced: Any
     step = index(factor)
     for row in range(len(reduced)):
         line = reduced[row]
-        sums[:] = 0
-        for y in range(factor * row, min(factor * (row + 1), height)):
-            for x in range(min(width, sums.size)):
-                sums[x] += image[y, x]
+        if factor == PAIRS and PAIRS * row + 1 < height and sums.size == width:
+            _add_two(image, index(PAIRS * row), sums)
+        else:
+            sums[:] = 0
+            for y in range(factor * row, min(factor * (row + 1), height)):
+                for x in range(min(width, sums.size)):
+                    sums[x] += image[y, x]
         if factor == PAIRS:  # a stride that the compiler knows is vectorised
             for x in range(index(line.size)):
                 line[x] = (sums[index(2) * x] + sums[index(2) * x + index(1)]) * share + rounding
@@ -63,3 +66,9 @@ def reduce_image(image: Any, factor: int, rounding: Any, sums: Any, reduced: Any
                 for beside in range(index(1), step):
                     total += sums[step * x + beside]
                 line[x] = total * share + rounding
+
+
+@compiled()
+def _add_two(image: Any, row: Any, sums: Any) -> None:
+    for x in range(index(sums.size)):
+        sums[x] = np.float32(image[row, x]) + np.float32(image[row + index(1), x])

@@ -214,9 +214,8 @@ def ssim_pair_scores(
     for start in range(0, count, _CHUNK):
         part = slice(start, start + _CHUNK)
         chunk = drawn[: len(mean[part])]
-        draw(images[part], references[part], tools, strips, chunk)
+        draw(images[part], references[part], tools, strips, chunk, mean[part])
         values = chunk.reshape(len(chunk), -1)
-        mean[part] = values.mean(axis=1)
         values.partition(rank, axis=1)
         lowest[part] = values[:, rank]
     return mean, lowest

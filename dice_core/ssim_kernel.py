@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dice_core.compiled import compiled, index
-from dice_core.ssim_product import COLUMNS, LINE, ROWS, STRIDE, average, rounded
+from dice_core.ssim_product import COLUMNS, LINE, ROWS, STRIDE, average, rounded, sum_of
 from dice_core.ssim_window import WIDEST, contracted
 
 SLAB = 16  # rows of windows: few enough for slabs of `FEW` images to stay in the second cache
@@ -28,8 +28,6 @@ SIZE = SPREAD + SLAB * STRIDE
 _C1 = np.float32((0.01 * 255) ** 2 / 2)
 _C2 = np.float32((0.03 * 255) ** 2 / 2)
 _HALF = np.float32(0.5)
-
-_reordered = compiled(fastmath={"contract", "reassoc"})
 
 
 @compiled()
@@ -116,14 +114,6 @@ def _add_up(
             sums[column] += (m * n + _C1) * joint / (power * spread)
 
 
-@_reordered
-def _total(values: Any) -> Any:
-    total = values[0] - values[0]
-    for value in values:
-        total += value
-    return total
-
-
 @contracted
 def measure(images: Any, tools: Any, slabs: Any, middles: Any) -> None:
     """Write the slabs, (N, slabs down, slabs across, `SIZE`), and the middles, (N,), of images (N, H, W)."""
@@ -191,7 +181,7 @@ def compare(
                             rounded(width),
                             sums,
                         )
-                    totals[at, number] += _total(sums)
+                    totals[at, number] += sum_of(sums)
         for at in range(count):
             for number in range(which.shape[1]):
                 result[begin + at, number] = totals[at, number] / (high * wide)

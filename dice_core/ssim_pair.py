@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dice_core.compiled import compiled, index
-from dice_core.ssim_product import COLUMNS, LINE, ROWS, STRIDE, average, rounded
+from dice_core.ssim_product import COLUMNS, LINE, ROWS, STRIDE, average, rounded, sum_of
 from dice_core.ssim_window import WIDEST, contracted
 
 SLAB = 16  # rows of windows: few enough for sums and differences to stay in the nearest cache
@@ -68,8 +68,8 @@ def _close(
 
 
 @contracted
-def draw(images: Any, others: Any, tools: Any, strips: Any, drawn: Any) -> None:
-    """Write the map of each image with its other, where windows lie inside.
+def draw(images: Any, others: Any, tools: Any, strips: Any, drawn: Any, means: Any) -> None:
+    """Write the map of each image with its other, where windows lie inside, and its mean.
 
     Parameters
     ----------
@@ -80,6 +80,7 @@ def draw(images: Any, others: Any, tools: Any, strips: Any, drawn: Any) -> None:
         Two of `STRIP` for sums and differences, two of `ROWS` times `STRIDE` for what they are filtered to.
     drawn : (N, H - 2r, W - 2r)
         With r the window's radius.
+    means : float32 (N,)
     """
     kernel, (between, mean, square) = tools
     total, less, apart, square_apart = strips
@@ -100,3 +101,7 @@ def draw(images: Any, others: Any, tools: Any, strips: Any, drawn: Any) -> None:
                     average(less, at, less, at, kernel, width, between, square_apart)
                     filtered, rows = (mean, apart, square, square_apart), min(ROWS, high - top)
                     _close(filtered, middles, kernel[3], top, left, rows, width, drawn[number])
+        whole = 0.0
+        for row in range(high):
+            whole += sum_of(drawn[number, row])
+        means[number] = whole / (high * wide)

@@ -6,6 +6,7 @@ that what is filtered is smaller than it by the window's diameter less one.
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,17 @@ filters: in between, and two results."""
 
 def make_tools(window: str, precision: type[np.floating[Any]]) -> Tools:
     """Make the window ready for strips of this precision."""
-    (_, *weights), radius, covariance = WINDOWS[window]
-    beyond = np.cumsum(weights[::-1])[::-1]
-    told, sums = (tuple(precision(weight) for weight in each) for each in (weights, beyond))
     between, one, other = make_room([(ROWS * STRIDE,)] * 3, precision)
     between[:] = 0  # Up to a line of it is read before it is written, for places that have no weight.
-    return (told, sums, radius, precision(covariance)), (between, one, other)
+    return _weights(window, np.dtype(precision)), (between, one, other)
+
+
+@lru_cache
+def _weights(window: str, precision: np.dtype[np.floating[Any]]) -> tuple[Any, ...]:
+    (_, *weights), radius, covariance = WINDOWS[window]
+    beyond = np.cumsum(weights[::-1])[::-1]
+    told, sums = (tuple(precision.type(weight) for weight in each) for each in (weights, beyond))
+    return told, sums, radius, precision.type(covariance)
 
 
 def make_room(shapes: Sequence[tuple[int, ...]], precision: type[np.floating[Any]]) -> list[NDArray[Any]]:
@@ -42,12 +48,21 @@ def make_room(shapes: Sequence[tuple[int, ...]], precision: type[np.floating[Any
     """
     sizes, line = [math.prod(shape) for shape in shapes], LINE * np.dtype(np.float32).itemsize
     room = np.empty(sum(sizes) + LINE, precision)
-    start = -room.ctypes.data % line // room.itemsize
+    start = -room.__array_interface__["data"][0] % line // room.itemsize
     pieces = []
     for size, shape in zip(sizes, shapes, strict=True):
         pieces.append(room[start : start + size].reshape(shape))
         start += size
     return pieces
+
+
+@compiled(fastmath={"contract", "reassoc"})
+def sum_of(values: Any) -> Any:
+    """Add up one or more values, in lanes rather than in order."""
+    added = values[0] - values[0]
+    for value in values:
+        added += value
+    return added
 
 
 @contracted
