@@ -19,11 +19,13 @@ from jobs.spec import ClusterSpec
 
 QUIET_CONFIG = {
     # What Dask would watch itself with: stacks of a worker's threads, lags of event loops, disks, all many
-    # times a second, on cores that have to score and for a dashboard that nobody sees.
+    # times a second, on cores that have to score and for a dashboard that nobody sees. The memory of each
+    # worker is looked at twice a second rather than ten times, by the process that serves all of them.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "5s",
     "distributed.admin.system-monitor.disk": False,
+    "distributed.worker.memory.monitor-interval": "500ms",
     "distributed.scheduler.work-stealing-interval": "1s",
     # A task holds one batch and no results: a pause, or writing to disk, could only stall it. A worker that
     # is over its limit all the same is ended.
