@@ -10,7 +10,7 @@ from tests.bench.report import Report
 IMAGES = 100_000
 EACH = 2000
 """Images of an archive, and so of a shard and a task."""
-ROUNDS = 2
+ROUNDS = 4
 WORKERS = (1, 2)
 
 _RUNS = {"Pool": run_pool, "Dask": run_dask}
