@@ -10,8 +10,6 @@ from numba import config, njit
 
 index = np.uintp
 """What loops count with: for numbers with a sign numba would look for negative indices in every turn."""
-PAIRS = 2
-"""The factor most images are reduced by; loops that are told it as a constant are vectorised."""
 
 _settings: Any = config  # its names are made as it is imported
 _WIDE_AT_FULL_CLOCK = "avx512vbmi2"  # what came together with a clock that wide vectors do not slow down

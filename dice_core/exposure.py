@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dice_core.compiled import PAIRS, compiled, index
-from dice_core.reduction import shrink
+from dice_core.compiled import compiled, index
+from dice_core.reduction import PAIRS, shrink
 
 LEVEL_QUANTILE = 0.8
 """Quantile of the part's pixels that the gain is taken from: bright, and yet under most reflections."""

@@ -5,7 +5,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dice_core.compiled import PAIRS, compiled, index
+from dice_core.compiled import compiled, index
+
+PAIRS = 2
+"""The factor most images are reduced by; loops that are told it as a constant are vectorised."""
 
 
 def reduce(images: npt.NDArray[Any], factor: int) -> npt.NDArray[np.float32]:
@@ -51,7 +54,7 @@ def reduce_image(image: Any, factor: int, rounding: Any, sums: Any, reduced: Any
     for row in range(len(reduced)):
         line = reduced[row]
         if factor == PAIRS and PAIRS * row + 1 < height and sums.size == width:
-            _add_two(image, index(PAIRS * row), sums)
+            _add_pair(image, index(PAIRS * row), sums)
         else:
             sums[:] = 0
             for y in range(factor * row, min(factor * (row + 1), height)):
@@ -69,6 +72,7 @@ def reduce_image(image: Any, factor: int, rounding: Any, sums: Any, reduced: Any
 
 
 @compiled()
-def _add_two(image: Any, row: Any, sums: Any) -> None:
+def _add_pair(image: Any, row: Any, sums: Any) -> None:
+    """Add two rows that are whole, in one pass where others take three."""
     for x in range(index(sums.size)):
         sums[x] = np.float32(image[row, x]) + np.float32(image[row + index(1), x])

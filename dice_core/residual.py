@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dice_core.compiled import PAIRS, compiled, index
+from dice_core.compiled import compiled, index
 from dice_core.gaussian import filter_image, half_gaussian, room
-from dice_core.reduction import reduce_image
+from dice_core.reduction import PAIRS, reduce_image
 
 SMOOTHING = 1.75 / 128
 """Standard deviation of the Gaussian that gathers a defect's evidence, in shares of the longer side."""

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dice_core.compiled import compiled, index
-from dice_core.ssim_product import COLUMNS, LINE, ROWS, STRIDE, average, rounded, sum_of
+from dice_core.ssim_product import COLUMNS, LINE, ROWS, STRIDE, average, sum_of, whole_lines
 from dice_core.ssim_window import WIDEST, contracted
 
 SLAB = 16  # rows of windows: few enough for slabs of `FEW` images to stay in the second cache
@@ -77,7 +77,7 @@ def _fill(image: Any, middle: Any, top: int, left: int, tools: Any, slab: Any, f
     kernel, (between, x, xx) = tools
     high, wide = image.shape[0] - 2 * kernel[2] - top, image.shape[1] - 2 * kernel[2] - left
     wide = min(COLUMNS, wide)
-    broad = rounded(wide)
+    broad = whole_lines(wide)
     _lay(image, middle, top, left, min(broad + 2 * LINE, STRIDE), slab, first)
     for row in range(0, min(SLAB, high), ROWS):
         at = first + row * STRIDE
@@ -178,7 +178,7 @@ def compare(
                             second,
                             middles[other],
                             kernel[3],
-                            rounded(width),
+                            whole_lines(width),
                             sums,
                         )
                     totals[at, number] += sum_of(sums)

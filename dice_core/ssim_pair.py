@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dice_core.compiled import compiled, index
-from dice_core.ssim_product import COLUMNS, LINE, ROWS, STRIDE, average, rounded, sum_of
+from dice_core.ssim_product import COLUMNS, LINE, ROWS, STRIDE, average, sum_of, whole_lines
 from dice_core.ssim_window import WIDEST, contracted
 
 SLAB = 16  # rows of windows: few enough for sums and differences to stay in the nearest cache
@@ -90,7 +90,7 @@ def draw(images: Any, others: Any, tools: Any, strips: Any, drawn: Any, means: A
         middles = _level_of(one), _level_of(other)
         for left in range(0, wide, COLUMNS):
             width = min(COLUMNS, wide - left)
-            broad = rounded(width)
+            broad = whole_lines(width)
             for begin in range(0, high, SLAB):
                 _lay(one, other, begin, left, min(broad + 2 * LINE, STRIDE), middles, total, less)
                 for top in range(begin, min(begin + SLAB, high), ROWS):

@@ -48,7 +48,7 @@ def make_room(shapes: Sequence[tuple[int, ...]], precision: type[np.floating[Any
     """
     sizes, line = [math.prod(shape) for shape in shapes], LINE * np.dtype(np.float32).itemsize
     room = np.empty(sum(sizes) + LINE, precision)
-    start = -room.__array_interface__["data"][0] % line // room.itemsize
+    start = -room.ctypes.data % line // room.itemsize
     pieces = []
     for size, shape in zip(sizes, shapes, strict=True):
         pieces.append(room[start : start + size].reshape(shape))
@@ -65,8 +65,8 @@ def sum_of(values: Any) -> Any:
     return added
 
 
-@contracted
-def rounded(width: int) -> int:
+@compiled()
+def whole_lines(width: int) -> int:
     """Fill up the last cache line: loops that end with one have no remainder."""
     return width + -width % LINE
 
@@ -181,8 +181,8 @@ def average(
     What a line holds beyond the width is finite and tells nothing.
     """
     weights, beyond, radius, _ = kernel
-    seen = rounded(width + 2 * radius)
-    width = rounded(width)
+    seen = whole_lines(width + 2 * radius)
+    width = whole_lines(width)
     if radius == WIDEST // 2:
         _gauss_down(x, index(first), y, index(second), beyond, seen, between)
         _gauss_across(between, weights, width, filtered)

@@ -11,6 +11,7 @@ IMAGES = 100_000
 EACH = 2000
 """Images of an archive, and so of a shard and a task."""
 ROUNDS = 4
+"""Each way goes so often: from one to the next the machine swings by more than what is measured."""
 WORKERS = (1, 2)
 
 _RUNS = {"Pool": run_pool, "Dask": run_dask}
