@@ -60,8 +60,8 @@ class Reference:
         ValueError
             If the templates are not such an array or smaller than the window, or the window is unknown.
         """
-        images = _stack(templates, "templates", window).astype(np.float32)
-        return cls(images, Moments.of(images, window), window)
+        images = _stack(templates, "templates", window)
+        return cls(images.astype(np.float32), Moments.of(images, window), window)
 
 
 def ssim(
@@ -224,10 +224,11 @@ def ssim_pair_scores(
 def _means(images: NDArray[Any], reference: Reference, which: NDArray[np.intp]) -> NDArray[np.float32]:
     """Compare image i with the references that ``which[i]`` lists, a few images at a time."""
     result = np.empty(which.shape, np.float32)
-    slabs, middles = reference.moments
-    tools = make_tools(reference.window, slabs.dtype.type)
-    # With one reference each, an image is better done with than kept.
-    few = 1 if which.shape[1] == 1 else max(min(FEW, len(images)), 1)
+    slabs, middles, whole = reference.moments
+    whole = whole and images.dtype == np.uint8
+    tools = make_tools(reference.window, slabs.dtype.type, whole=whole)
+    # An image's slab is fetched anew for every reference, a reference's for every few images.
+    few = max(1, min(FEW, which.shape[1] // 2, len(images)))
     (room,) = make_room([(few, SIZE)], slabs.dtype.type)
     compare(images, slabs, middles, which, tools, room, result)
     return result

@@ -42,6 +42,8 @@ def names():
 @pytest.mark.parametrize("name", names())
 def test_runs_tiny_and_prints_one_object(name):
     done = bench(name, "--tiny", "--json")
+    if done.returncode == os.EX_UNAVAILABLE:
+        pytest.skip(f"NOT run: {done.stderr}")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["name"] == name

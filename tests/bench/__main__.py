@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Mapping
 
 from tests.bench import (
@@ -25,7 +26,7 @@ from tests.bench import (
     ssim,
     transfer,
 )
-from tests.bench.report import Report
+from tests.bench.report import MissingError, Report
 
 BENCHMARKS: Mapping[str, Callable[..., Report]] = {
     "ablation": ablation.run,
@@ -69,7 +70,10 @@ def main() -> None:
         parser.error("--cases N, from 1 up, goes with fuzz")
     told = {"seeds": asked.seeds, "cases": asked.cases}
     chance = {name: number for name, number in told.items() if number is not None}
-    report = BENCHMARKS[asked.name](tiny=asked.tiny, **chance)
+    try:
+        report = BENCHMARKS[asked.name](tiny=asked.tiny, **chance)
+    except MissingError as missing:
+        parser.exit(os.EX_UNAVAILABLE, f"{asked.name}: {missing}\n")
     print(json.dumps(report.as_object()) if asked.json else report.as_text())
 
 

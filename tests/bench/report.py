@@ -19,6 +19,10 @@ def machine() -> dict[str, Any]:
     }
 
 
+class MissingError(Exception):
+    """A real part that a benchmark needs is not on this machine."""
+
+
 @dataclass(frozen=True)
 class Report:
     """The outcome of one benchmark.

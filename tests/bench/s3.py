@@ -23,7 +23,7 @@ from jobs.fit import FitSettings, fit
 from jobs.score import score
 from jobs.teaching import Sources
 from tests.bench.photographs import synthetic_day, write_tar
-from tests.bench.report import Report
+from tests.bench.report import MissingError, Report
 
 IMAGES = 100_000
 RENDERED = 2000
@@ -171,6 +171,8 @@ def _down(given: _Given, name: str, endpoint: str) -> dict[str, Any]:
 def _servers(place: Path) -> Iterator[Any]:
     sys.path.append(str(_TESTS))  # the helpers of the tests are no package
     servers: Any = importlib.import_module("servers")
+    if not servers.has_nginx():
+        raise MissingError("there is no nginx to stand before the server")
     before = dict(os.environ)
     for name in ("seaweed", "proxy"):
         (place / name).mkdir()

@@ -124,6 +124,30 @@ def test_equals_scikit_image_on_black_and_white(window):
     assert_as_scikit_image(halves, 255 - halves, window)
 
 
+@pytest.mark.parametrize("size", [(60, 70), (20, 30)])
+def test_bytes_and_fractions_are_compared_alike(size, window):
+    images, references = crops(size, 4), noise(size, 3)
+    whole = ssim_all(images, Reference.of(references, window))
+    for kind in (np.uint8, np.float32):
+        for other in (np.uint8, np.float32):
+            found = ssim_all(images.astype(kind), Reference.of(references.astype(other), window))
+            np.testing.assert_allclose(found, whole, rtol=0, atol=2e-6)
+    fractions = Reference.of(references.astype(np.float32) * 0.999, window)
+    expected = [[plainly(image, other, window)[0] for other in fractions.images] for image in images]
+    np.testing.assert_allclose(ssim_all(images, fractions), expected, rtol=0, atol=2e-6)
+
+
+def test_sums_of_the_greatest_contrast_are_exact():
+    # Rows or columns, or single pixels, of black and white in turn: what single precision could lose.
+    size = (40, 50)
+    turns = np.indices(size)
+    pictures = np.stack([255 * (turns[axis] // width % 2) for axis in (0, 1) for width in (1, 3, 20)])
+    images = np.concatenate([pictures, 255 * (turns.sum(axis=0)[None] % 2)]).astype(np.uint8)
+    expected = [[plainly(image, other, "uniform")[0] for other in images] for image in images]
+    found = ssim_all(images, Reference.of(images, "uniform"))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=3e-7)
+
+
 def test_smallest_images(window):
     size = (2 * BORDER[window] + 1,) * 2
     assert_as_scikit_image(crops(size, 4), noise(size, 4), window)
