@@ -125,4 +125,7 @@ def products(rows: Any, columns: Any, result: Any) -> None:
         for second in range(0, others, _TILE):
             for first in range(0, count, _TILE):
                 _tile(rows, columns, first, second, span, sums)
-    result[:] = sums[:count, :others]
+    # One by one: assigned as a piece they would have numba compile the words for pieces that do not fit.
+    for row in range(count):
+        for column in range(others):
+            result[row, column] = sums[row, column]

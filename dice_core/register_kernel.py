@@ -39,7 +39,9 @@ def follow(images: Any, edges: Any, prior: Any, level: Any, found: Any, light: A
             misfit = _hold_against(images[n], offsets, values, own, shown, noise, weights, weighted)
             if misfit < least:
                 least = misfit
-                found[n] = own
+                for row in range(len(own)):
+                    for column in range(own.shape[1]):
+                        found[n, row, column] = own[row, column]
                 light[n, 0], light[n, 1] = gain, offset
             if settled or step == iterations:
                 break

@@ -19,6 +19,9 @@ STRIDE = 144  # constant, or the loops over taps would not vectorise
 LINE = 16  # values of single precision in a cache line, with one of which each row of a strip begins
 COLUMNS = STRIDE - LINE  # of a strip that are filtered; the rest is the next strip's too
 ROWS = 8  # filtered at a time, so that a difference once taken serves them all
+_DOWN = tuple(
+    index(row * STRIDE) for row in range(ROWS + WIDEST - 1)
+)  # numbers, where literals are compiled each
 
 Tools = tuple[tuple[Any, ...], tuple[NDArray[Any], ...]]
 """A window, as the loops need it: weights from next to the centre outwards, and the sums of each and those
@@ -95,87 +98,85 @@ def _box(p: Any, d: Any, w: Any) -> Any:
 
 
 @compiled()
-def _times(x: Any, i: Any, y: Any, j: Any, row: int) -> Any:
+def _times(x: Any, i: Any, y: Any, j: Any, down: Any) -> Any:
     """Multiply and round: contracted, equal products would differ; without a second strip nothing is."""
-    if y is None:
-        return x[i + index(row * STRIDE)]
-    return x[i + index(row * STRIDE)] * y[j + index(row * STRIDE)]
+    return x[i + down] if y is None else x[i + down] * y[j + down]
 
 
 @contracted
 def _gauss_down(x: Any, first: Any, y: Any, second: Any, w: Any, width: int, filtered: Any) -> None:
-    s = index(STRIDE)
+    r = _DOWN
     for column in range(index(width)):
         u, v = first + column, second + column
-        a, b, c = _times(x, u, y, v, 0), _times(x, u, y, v, 1), _times(x, u, y, v, 2)
-        d, e, f = _times(x, u, y, v, 3), _times(x, u, y, v, 4), _times(x, u, y, v, 5)
-        g, h, i = _times(x, u, y, v, 6), _times(x, u, y, v, 7), _times(x, u, y, v, 8)
-        j, k, m = _times(x, u, y, v, 9), _times(x, u, y, v, 10), _times(x, u, y, v, 11)
-        n, o, p = _times(x, u, y, v, 12), _times(x, u, y, v, 13), _times(x, u, y, v, 14)
-        q, r, t = _times(x, u, y, v, 15), _times(x, u, y, v, 16), _times(x, u, y, v, 17)
+        a, b, c = _times(x, u, y, v, r[0]), _times(x, u, y, v, r[1]), _times(x, u, y, v, r[2])
+        d, e, f = _times(x, u, y, v, r[3]), _times(x, u, y, v, r[4]), _times(x, u, y, v, r[5])
+        g, h, i = _times(x, u, y, v, r[6]), _times(x, u, y, v, r[7]), _times(x, u, y, v, r[8])
+        j, k, m = _times(x, u, y, v, r[9]), _times(x, u, y, v, r[10]), _times(x, u, y, v, r[11])
+        n, o, p = _times(x, u, y, v, r[12]), _times(x, u, y, v, r[13]), _times(x, u, y, v, r[14])
+        q, s, t = _times(x, u, y, v, r[15]), _times(x, u, y, v, r[16]), _times(x, u, y, v, r[17])
         steps = (
             *(b - a, c - b, d - c, e - d, f - e, g - f, h - g, i - h, j - i),
-            *(k - j, m - k, n - m, o - n, p - o, q - p, r - q, t - r),
+            *(k - j, m - k, n - m, o - n, p - o, q - p, s - q, t - s),
         )
         filtered[column] = _gauss(f, steps[:10], w)
-        filtered[column + s] = _gauss(g, steps[1:11], w)
-        filtered[column + index(2) * s] = _gauss(h, steps[2:12], w)
-        filtered[column + index(3) * s] = _gauss(i, steps[3:13], w)
-        filtered[column + index(4) * s] = _gauss(j, steps[4:14], w)
-        filtered[column + index(5) * s] = _gauss(k, steps[5:15], w)
-        filtered[column + index(6) * s] = _gauss(m, steps[6:16], w)
-        filtered[column + index(7) * s] = _gauss(n, steps[7:], w)
+        filtered[column + r[1]] = _gauss(g, steps[1:11], w)
+        filtered[column + r[2]] = _gauss(h, steps[2:12], w)
+        filtered[column + r[3]] = _gauss(i, steps[3:13], w)
+        filtered[column + r[4]] = _gauss(j, steps[4:14], w)
+        filtered[column + r[5]] = _gauss(k, steps[5:15], w)
+        filtered[column + r[6]] = _gauss(m, steps[6:16], w)
+        filtered[column + r[7]] = _gauss(n, steps[7:], w)
 
 
 @contracted
 def _box_down(x: Any, first: Any, y: Any, second: Any, w: Any, width: int, filtered: Any) -> None:
-    s = index(STRIDE)
+    r = _DOWN
     for column in range(index(width)):
         u, v = first + column, second + column
-        a, b, c = _times(x, u, y, v, 0), _times(x, u, y, v, 1), _times(x, u, y, v, 2)
-        d, e, f = _times(x, u, y, v, 3), _times(x, u, y, v, 4), _times(x, u, y, v, 5)
-        g, h, i = _times(x, u, y, v, 6), _times(x, u, y, v, 7), _times(x, u, y, v, 8)
-        j, k, m = _times(x, u, y, v, 9), _times(x, u, y, v, 10), _times(x, u, y, v, 11)
-        n, o = _times(x, u, y, v, 12), _times(x, u, y, v, 13)
+        a, b, c = _times(x, u, y, v, r[0]), _times(x, u, y, v, r[1]), _times(x, u, y, v, r[2])
+        d, e, f = _times(x, u, y, v, r[3]), _times(x, u, y, v, r[4]), _times(x, u, y, v, r[5])
+        g, h, i = _times(x, u, y, v, r[6]), _times(x, u, y, v, r[7]), _times(x, u, y, v, r[8])
+        j, k, m = _times(x, u, y, v, r[9]), _times(x, u, y, v, r[10]), _times(x, u, y, v, r[11])
+        n, o = _times(x, u, y, v, r[12]), _times(x, u, y, v, r[13])
         steps = (
             *(b - a, c - b, d - c, e - d, f - e, g - f, h - g),
             *(i - h, j - i, k - j, m - k, n - m, o - n),
         )
         filtered[column] = _box(d, steps[:6], w)
-        filtered[column + s] = _box(e, steps[1:7], w)
-        filtered[column + index(2) * s] = _box(f, steps[2:8], w)
-        filtered[column + index(3) * s] = _box(g, steps[3:9], w)
-        filtered[column + index(4) * s] = _box(h, steps[4:10], w)
-        filtered[column + index(5) * s] = _box(i, steps[5:11], w)
-        filtered[column + index(6) * s] = _box(j, steps[6:12], w)
-        filtered[column + index(7) * s] = _box(k, steps[7:], w)
+        filtered[column + r[1]] = _box(e, steps[1:7], w)
+        filtered[column + r[2]] = _box(f, steps[2:8], w)
+        filtered[column + r[3]] = _box(g, steps[3:9], w)
+        filtered[column + r[4]] = _box(h, steps[4:10], w)
+        filtered[column + r[5]] = _box(i, steps[5:11], w)
+        filtered[column + r[6]] = _box(j, steps[6:12], w)
+        filtered[column + r[7]] = _box(k, steps[7:], w)
 
 
 @contracted
 def _sum_down(x: Any, first: Any, y: Any, second: Any, width: int, filtered: Any) -> None:
-    s = index(STRIDE)
+    r = _DOWN
     for column in range(index(width)):
         u, v = first + column, second + column
-        g = _times(x, u, y, v, 6)
-        f = _times(x, u, y, v, 5) + g
-        e = _times(x, u, y, v, 4) + f
-        d = _times(x, u, y, v, 3) + e
-        c = _times(x, u, y, v, 2) + d
-        b = _times(x, u, y, v, 1) + c
-        filtered[column] = _times(x, u, y, v, 0) + b
-        h = _times(x, u, y, v, 7)
-        filtered[column + s] = b + h
-        i = h + _times(x, u, y, v, 8)
-        filtered[column + index(2) * s] = c + i
-        j = i + _times(x, u, y, v, 9)
-        filtered[column + index(3) * s] = d + j
-        k = j + _times(x, u, y, v, 10)
-        filtered[column + index(4) * s] = e + k
-        m = k + _times(x, u, y, v, 11)
-        filtered[column + index(5) * s] = f + m
-        n = m + _times(x, u, y, v, 12)
-        filtered[column + index(6) * s] = g + n
-        filtered[column + index(7) * s] = n + _times(x, u, y, v, 13)
+        g = _times(x, u, y, v, r[6])
+        f = _times(x, u, y, v, r[5]) + g
+        e = _times(x, u, y, v, r[4]) + f
+        d = _times(x, u, y, v, r[3]) + e
+        c = _times(x, u, y, v, r[2]) + d
+        b = _times(x, u, y, v, r[1]) + c
+        filtered[column] = _times(x, u, y, v, r[0]) + b
+        h = _times(x, u, y, v, r[7])
+        filtered[column + r[1]] = b + h
+        i = h + _times(x, u, y, v, r[8])
+        filtered[column + r[2]] = c + i
+        j = i + _times(x, u, y, v, r[9])
+        filtered[column + r[3]] = d + j
+        k = j + _times(x, u, y, v, r[10])
+        filtered[column + r[4]] = e + k
+        m = k + _times(x, u, y, v, r[11])
+        filtered[column + r[5]] = f + m
+        n = m + _times(x, u, y, v, r[12])
+        filtered[column + r[6]] = g + n
+        filtered[column + r[7]] = n + _times(x, u, y, v, r[13])
 
 
 @contracted
