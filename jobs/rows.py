@@ -29,6 +29,14 @@ SCORES = SCHEMA.names[SCHEMA.get_field_index("face") : SCHEMA.get_field_index("n
 COMPARISONS = SCHEMA.names[SCHEMA.get_field_index("ncc_shifted") :]
 """The columns that it fills where every face is compared: lists."""
 
+_BEFORE = SCHEMA.names[: SCHEMA.get_field_index("face")]
+"""The columns before those, of which `_LISTED` are known as a member is taken."""
+_LISTED = (
+    *("index", "member", "folder", "label", "offset", "size"),
+    *("status", "reason", "height", "width", "content_hash"),
+)
+_OK = Status.OK.value, None
+
 FindLabel = Callable[[str, str | None], str | None]
 """Gives the label of an image by its member's name and the hash of its content; None where it has none."""
 
@@ -82,9 +90,7 @@ class Rows:
         self._archive = archive
         self._max_pixels = max_pixels
         self._labels = {*scorer.faces, *scorer.anomaly_labels}
-        self._listed: dict[str, list[Any]] = {
-            name: [] for name in SCHEMA.names[: SCHEMA.get_field_index("face")]
-        }
+        self._listed: list[tuple[Any, ...]] = []
         # One batch after the other in the same memory: fresh memory costs a tenth to a quarter of decoding.
         self._images: Images = np.empty((batch_of(scorer.image_size), *scorer.image_size), np.uint8)
         self._indices: list[int] = []
@@ -96,7 +102,7 @@ class Rows:
     def add(self, member: Member, content: bytes | Reason) -> None:
         """Take one member: its bytes, or why it has none."""
         image = content if isinstance(content, Reason) else decode(content, self._max_pixels, self._fits)
-        height, width = (None, None) if isinstance(image, Reason) else image.shape
+        shape = (None, None) if isinstance(image, Reason) else image.shape
         if not isinstance(image, Reason) and not self._fits(image.shape):
             image = Reason.WRONG_SIZE
         self._named += len(member.name)
@@ -104,22 +110,10 @@ class Rows:
         content_hash = None if isinstance(content, Reason) else parquet.digest(content)
         label = None if self._find_label is None else self._find_label(member.name, content_hash)
         label = folder if label is None else label
-        row = {
-            "archive": self._archive,
-            "index": member.index,
-            "member": member.name,
-            "folder": folder,
-            "label": label if label in self._labels else None,
-            "offset": member.offset,
-            "size": member.size,
-            "status": _status(image),
-            "reason": image.value if isinstance(image, Reason) else None,
-            "width": width,
-            "height": height,
-            "content_hash": content_hash,
-        }
-        for name, value in row.items():
-            self._listed[name].append(value)
+        label = label if label in self._labels else None
+        about = (member.index, member.name, folder, label, member.offset, member.size)
+        # A tuple a member, which are turned later: to append to a list a column took a tenth of decoding.
+        self._listed.append((*about, *_judged(image), *shape, content_hash))
         if not isinstance(image, Reason):
             size = self._scorer.image_size
             self._images[len(self._indices)] = image if image.shape == size else scale.bring(image, size)
@@ -131,7 +125,7 @@ class Rows:
     def flush(self) -> None:
         """Score what waits, so that no batch holds members of both sides, and close the rows so far."""
         self._score()
-        if self._listed["index"]:
+        if self._listed:
             self._tables.append(self._close())
 
     @property
@@ -171,24 +165,24 @@ class Rows:
         return scored if (factors == 1).all() else scale.to_photographs(scored, *factors.T)
 
     def _close(self) -> pa.Table:
-        ok = np.array([status == Status.OK for status in self._listed["status"]])
+        listed: dict[str, Sequence[Any]] = dict(zip(_LISTED, zip(*self._listed, strict=True), strict=True))
+        listed["archive"] = [self._archive] * len(self._listed)
+        listed["lot"] = self._lots.names(self._archive, listed["member"], listed["folder"])
+        ok = np.array([status == Status.OK for status in listed["status"]])
         places = pa.array(np.cumsum(ok) - 1, mask=~ok)
-        listed = self._listed | {
-            "lot": self._lots.names(self._archive, self._listed["member"], self._listed["folder"])
-        }
-        columns = [pa.array(values, SCHEMA.field(name).type) for name, values in listed.items()]
+        columns = [pa.array(listed[name], SCHEMA.field(name).type) for name in _BEFORE]
         columns += [_scores(self._scored, name).take(places) for name in SCORES]
         columns += [_lists(self._scored, name).take(places) for name in COMPARISONS]
-        for values in self._listed.values():
-            values.clear()
-        self._scored, self._named = [], 0
+        self._listed, self._scored, self._named = [], [], 0
         return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
-def _status(image: Images | Reason) -> str:
+def _judged(image: Images | Reason) -> tuple[str, str | None]:
+    """Give status and reason."""
     if not isinstance(image, Reason):
-        return Status.OK.value
-    return (Status.IGNORED if image is Reason.ARCHIVE_JUNK else Status.REJECTED).value
+        return _OK
+    status = Status.IGNORED if image is Reason.ARCHIVE_JUNK else Status.REJECTED
+    return status.value, image.value
 
 
 def _lists(scored: Sequence[Mapping[str, npt.NDArray[Any]]], name: str) -> pa.Array:
