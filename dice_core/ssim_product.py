@@ -19,9 +19,8 @@ STRIDE = 144  # constant, or the loops over taps would not vectorise
 LINE = 16  # values of single precision in a cache line, with one of which each row of a strip begins
 COLUMNS = STRIDE - LINE  # of a strip that are filtered; the rest is the next strip's too
 ROWS = 8  # filtered at a time, so that a difference once taken serves them all
-_DOWN = tuple(
-    index(row * STRIDE) for row in range(ROWS + WIDEST - 1)
-)  # numbers, where literals are compiled each
+# Where the rows under a place are: told as literals, each would be compiled by itself.
+_DOWN = tuple(index(row * STRIDE) for row in range(ROWS + WIDEST - 1))
 
 Tools = tuple[tuple[Any, ...], tuple[NDArray[Any], ...]]
 """A window, as the loops need it: weights from next to the centre outwards, and the sums of each and those

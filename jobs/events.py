@@ -10,6 +10,9 @@ from jobs import storage
 from jobs.plan import Shard
 from jobs.shard import Failure, PartReport
 
+COMPILING = "compiling the kernels, about a minute; they are kept"
+"""What people are told while nothing else happens."""
+
 
 @dataclass(frozen=True, slots=True)
 class Planning:
@@ -61,6 +64,11 @@ class Streamed:
 
     archive: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compiling:
+    """A kernel is not there yet: this process compiles, and what it makes is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +157,7 @@ class Done:
     """Whether every planned shard has its rows."""
 
 
-_Before = Planning | Planned | Streamed | Started
+_Before = Planning | Planned | Streamed | Compiling | Started
 _Meanwhile = Rejected | Committed | Retried | WorkerLost | Failed
 Event = _Before | _Meanwhile | Scored | Done
 Listener = Callable[[Event], None]

@@ -17,7 +17,9 @@ from dice_core.teach import Suspect, Taught, set_thresholds, teach
 from dice_core.threshold import Confusion
 from jobs import storage
 from jobs.errors import Refusal
+from jobs.events import COMPILING
 from jobs.expected import check
+from jobs.kernels import announced
 from jobs.reader import Limits
 from jobs.teaching import DECLARED_BAD, SMALLEST_SIDE, Sources, Teaching, collect
 
@@ -112,14 +114,15 @@ def fit(settings: FitSettings, say: Say = lambda line: None) -> FitResult:
     learning = Learning(_working_size(teaching.image_size, settings.size))
     _check_memory(settings, learning, teaching)
     _announce(teaching, say)
-    taught = teach(
-        teaching.good,
-        teaching.bad,
-        learning,
-        anomaly_labels=_anomaly_labels(settings.sources, teaching),
-        threads=settings.threads,
-        progress=lambda face: say(f"learnt {face}"),
-    )
+    with announced(lambda: say(COMPILING)):
+        taught = teach(
+            teaching.good,
+            teaching.bad,
+            learning,
+            anomaly_labels=_anomaly_labels(settings.sources, teaching),
+            threads=settings.threads,
+            progress=lambda face: say(f"learnt {face}"),
+        )
     bank = _set_thresholds(taught, settings, teaching)
     with storage.writing(settings.model) as stream:
         bank.write(stream)

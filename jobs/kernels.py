@@ -1,12 +1,14 @@
 """Makes the kernels ready before the first shard: compiled, or loaded from where they are kept."""
 
 import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from threading import Lock
 
 import numpy as np
-from numba.core.event import install_timer
+from numba.core.event import Event, Listener, install_listener, install_timer
 from threadpoolctl import threadpool_limits
 
 from dice_core.tar import read_tar
@@ -33,6 +35,30 @@ class Ready:
             if _made(self.settings) not in _ready:
                 make_ready(self.settings)
         return score_bundle(self.settings, bundle)
+
+
+class _First(Listener):
+    """Tells of the first kernel that is compiled, and of no other."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell = tell
+        self._told = False
+
+    def on_start(self, _event: Event) -> None:
+        """Tell, if nobody has."""
+        told, self._told = self._told, True
+        if not told:
+            self._tell()
+
+    def on_end(self, _event: Event) -> None:
+        """Pass over."""
+
+
+@contextmanager
+def announced(tell: Callable[[], None]) -> Iterator[None]:
+    """Tell when the first kernel is about to be compiled within the block: a silent minute is to come."""
+    with install_listener("numba:compile", _First(tell)):
+        yield
 
 
 def make_ready(settings: ShardSettings) -> float:

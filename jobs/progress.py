@@ -11,7 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from jobs.counts import Counts
 from jobs.events import (
+    COMPILING,
     Committed,
+    Compiling,
     Event,
     Failed,
     Listener,
@@ -41,21 +43,22 @@ def _so_far(counts: Counts) -> str:
 
 def _notice(event: Event) -> str | None:
     """Write what is told at once; None for what only counts."""
+    told = None
     match event:
         case Streamed():
             size = f"{event.size / 2**30:.1f} GiB"
-            return plain(
-                f"{event.archive}: {size} of tar.gz go through one worker; all would share a tar or zip"
-            )
+            told = f"{event.archive}: {size} of tar.gz go through one worker; all would share a tar or zip"
+        case Compiling():
+            told = COMPILING
         case Started(compile_seconds) if compile_seconds:
-            return f"compiled the kernels in {compile_seconds:.1f} s"
+            told = f"compiled the kernels in {compile_seconds:.1f} s"
         case WorkerLost(worker):
-            return plain(f"worker lost: {worker}")
+            told = f"worker lost: {worker}"
         case Retried():
-            return plain(f"tried again ({event.attempt}): {event.archive} [{event.first}:]: {event.error}")
+            told = f"tried again ({event.attempt}): {event.archive} [{event.first}:]: {event.error}"
         case Failed():
-            return plain(f"failed: {event.error}")
-    return None
+            told = f"failed: {event.error}"
+    return told if told is None else plain(told)
 
 
 def _found(planning: Planning) -> str:

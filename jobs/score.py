@@ -281,7 +281,7 @@ def _score_pending(job: _Job, emit: Stream, commit: Callable[[PartReport], None]
     sees = (storage.join(job.out, folder.JOB), job.records[0].path)
     settings = job.settings
     with open_workers(
-        settings.cluster, settings.workers, job.shard, sees, insecure=settings.insecure
+        settings.cluster, settings.workers, job.shard, sees, insecure=settings.insecure, emit=emit
     ) as workers:
         emit(Started(workers.compile_seconds))
         began = time.monotonic()

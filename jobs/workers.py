@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from jobs import kernels, memory, poison, storage
 from jobs.cluster import least_memory, open_cluster
+from jobs.events import Compiling, Listener, ignore
 from jobs.execute import Outcomes, Task, prepare, run
 from jobs.quarantine import Quarantine
 from jobs.shard import ShardSettings
@@ -30,6 +31,7 @@ def open_workers(
     sees: Sequence[str],
     *,
     insecure: bool = False,
+    emit: Listener = ignore,
 ) -> Iterator[Workers]:
     """Open the workers of a job, ready to score.
 
@@ -43,6 +45,8 @@ def open_workers(
         Paths that every worker must find.
     insecure
         As `open_cluster` takes it.
+    emit
+        Told when this process has to compile first.
 
     Raises
     ------
@@ -51,7 +55,8 @@ def open_workers(
     """
     make_ready = partial(kernels.make_ready, settings)
     # Local workers find what is compiled here, once, before they start.
-    compiled = make_ready() if parse(cluster).is_here else 0.0
+    with kernels.announced(lambda: emit(Compiling())):
+        compiled = make_ready() if parse(cluster).is_here else 0.0
     task = kernels.Ready(settings)
     needs = _needs(settings, sees)
     with open_cluster(cluster, number, sees=sees, needs=needs, insecure=insecure) as client:

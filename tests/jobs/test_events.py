@@ -54,7 +54,7 @@ def test_a_failure_tells_its_place():
 def test_every_event_is_frozen_and_has_a_name_of_its_own():
     kinds = get_args(Event)
     assert all(kind.__dataclass_params__.frozen for kind in kinds)
-    assert len({events.name(kind.__new__(kind)) for kind in kinds}) == len(kinds) == 11
+    assert len({events.name(kind.__new__(kind)) for kind in kinds}) == len(kinds) == 12
 
 
 def test_names_are_those_of_json():

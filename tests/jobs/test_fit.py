@@ -13,6 +13,7 @@ from dice_core.policy import Policy
 from dice_core.rows import SCORE_DIRECTIONS, Reason
 from dice_core.score import Scorer
 from jobs.errors import Refusal
+from jobs.events import COMPILING
 from jobs.fit import FitSettings, fit
 from jobs.teaching import Sources
 
@@ -86,7 +87,8 @@ def test_it_says_what_it_takes_before_it_learns(learnt):
         "taken as defective: ano (10)",
         "left out: 1 not_an_image",
     ]
-    assert sorted(said[3:]) == [f"learnt {face}" for face in dice.THREE]
+    # Whether kernels are there depends on what ran before.
+    assert sorted({*said[3:]} - {COMPILING}) == [f"learnt {face}" for face in dice.THREE]
 
 
 def test_it_remembers_what_taught_it(learnt):

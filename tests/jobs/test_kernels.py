@@ -8,7 +8,7 @@ import samples
 from fake_scorer import SIZE, BrightnessScorer
 
 from jobs import plan
-from jobs.kernels import Ready, examples, make_ready
+from jobs.kernels import Ready, announced, examples, make_ready
 from jobs.parquet import digest
 from jobs.shard import ShardSettings, load_scorer, score_bundle
 
@@ -86,6 +86,21 @@ def test_what_was_compiled_is_told_once(options, called):
     assert make_ready(settings) > 0
     assert make_ready(settings) == 0
     assert scorer.called == called * 2
+
+
+def test_the_first_kernel_that_is_compiled_is_announced_and_no_other():
+    told = []
+    one, other = Compiling().kernel, Compiling().kernel
+    with announced(lambda: told.append("compiling")):
+        assert told == []
+        one(np.zeros(3))
+        one(np.zeros(3))
+        other(np.zeros(3))
+        assert told == ["compiling"]
+    Compiling().kernel(np.zeros(3))
+    with announced(lambda: told.append("again")):
+        one(np.zeros(3))
+    assert told == ["compiling"]
 
 
 def test_a_process_is_made_ready_once_by_its_first_task(tmp_path, model, tar):

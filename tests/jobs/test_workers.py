@@ -1,9 +1,11 @@
 import fake_scorer
 import pytest
 import samples
+from numba import njit
 
 from jobs import cluster, plan
 from jobs.errors import Refusal
+from jobs.events import Compiling
 from jobs.parquet import digest
 from jobs.shard import ShardSettings
 from jobs.workers import open_workers
@@ -26,6 +28,15 @@ def test_serially_there_is_a_worker_as_well(settings, tar):
     bundles = plan.bundles(plan.shards([plan.survey(tar, 16)]), 16)
     with open_workers("serial", None, settings, ()) as workers:
         assert [report.rows for report in workers.score(bundles)] == [16, 16, 8]
+
+
+def test_compiling_is_told_of_before_the_workers_are_there(settings, monkeypatch):
+    told = []
+    compile_one = njit(lambda number: number + 1)
+    monkeypatch.setattr("jobs.kernels.make_ready", lambda _settings: float(compile_one(1)))
+    for _ in range(2):
+        with open_workers("serial", None, settings, (), emit=told.append):
+            assert told == [Compiling()]
 
 
 def test_workers_that_are_too_small_are_refused_before_anything_is_submitted(settings, log, monkeypatch):
