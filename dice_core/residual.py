@@ -43,12 +43,11 @@ def rebuild(images: Images, centre: Images, components: Images, rebuilt: Images 
     ndarray
         float32 (N, H, W), in the units of `images`.
     """
-    rebuilt = np.empty(images.shape, np.float32) if rebuilt is None else rebuilt
-    # In this order of factors BLAS packs the few images rather than the many templates. The centre's own part
-    # is taken off the coefficients, which are fewer than the pixels.
-    coefficients = components @ images.reshape(len(images), centre.size).T
-    coefficients -= (components @ centre.ravel())[:, None]
-    np.matmul(coefficients.T, components, out=rebuilt.reshape(len(images), centre.size))
+    rebuilt = np.subtract(images, centre, out=rebuilt, dtype=np.float32)
+    flat = rebuilt.reshape(len(images), centre.size)
+    # In this order of factors BLAS packs the few images rather than the many templates.
+    coefficients = (components @ flat.T).T
+    np.matmul(coefficients, components, out=flat)
     rebuilt += centre
     return rebuilt
 

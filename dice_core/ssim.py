@@ -60,8 +60,8 @@ class Reference:
         ValueError
             If the templates are not such an array or smaller than the window, or the window is unknown.
         """
-        images = _stack(templates, "templates", window)
-        return cls(images.astype(np.float32), Moments.of(images, window), window)
+        images = _stack(templates, "templates", window).astype(np.float32)
+        return cls(images, Moments.of(images, window), window)
 
 
 def ssim(
@@ -112,7 +112,8 @@ def ssim_all(images: NDArray[Any], reference: Reference) -> NDArray[np.float32]:
     -------
     float32 array (N, F)
         As the mean of `ssim`, in single precision: of photographs right to 2e-6, of pictures of nothing but
-        hard edges between plain areas to 1e-5. A result depends on its two images alone, to the last bit.
+        hard edges and patterns that repeat to 2e-5. A result depends on its two images alone, to the last
+        bit.
 
     Raises
     ------
@@ -224,9 +225,8 @@ def ssim_pair_scores(
 def _means(images: NDArray[Any], reference: Reference, which: NDArray[np.intp]) -> NDArray[np.float32]:
     """Compare image i with the references that ``which[i]`` lists, a few images at a time."""
     result = np.empty(which.shape, np.float32)
-    slabs, middles, whole = reference.moments
-    whole = whole and images.dtype == np.uint8
-    tools = make_tools(reference.window, slabs.dtype.type, whole=whole)
+    slabs, middles = reference.moments
+    tools = make_tools(reference.window, slabs.dtype.type)
     # An image's slab is fetched anew for every reference, a reference's for every few images.
     few = max(1, min(FEW, which.shape[1] // 2, len(images)))
     (room,) = make_room([(few, SIZE)], slabs.dtype.type)

@@ -61,17 +61,14 @@ def _lay(image: Any, middle: Any, top: int, left: int, broad: int, slab: Any, fi
 
 
 @contracted
-def _close(x: Any, xx: Any, covariance: Any, count: Any, width: int, slab: Any, first: Any) -> None:
-    # Over plain areas the mean of whole numbers is that number again, to the last bit.
-    share = xx.dtype.type(1) / count
-    half = covariance * _HALF * share
+def _close(x: Any, xx: Any, covariance: Any, width: int, slab: Any, first: Any) -> None:
+    half = covariance * _HALF
     for row in range(index(ROWS)):
         for column in range(index(width)):
             at = row * index(STRIDE) + column
-            mean = x[at] * share
-            slab[first + index(MEAN) + at] = mean
+            slab[first + index(MEAN) + at] = x[at]
             # Half of the constant here, half from the other image.
-            slab[first + index(SPREAD) + at] = half * (xx[at] - count * _times(mean, mean)) + _HALF * _C2
+            slab[first + index(SPREAD) + at] = half * (xx[at] - _times(x[at], x[at])) + _HALF * _C2
 
 
 @contracted
@@ -86,7 +83,7 @@ def _fill(image: Any, middle: Any, top: int, left: int, tools: Any, slab: Any, f
         at = first + row * STRIDE
         average(slab, at, None, 0, kernel, wide, between, x)
         average(slab, at, slab, at, kernel, wide, between, xx)
-        _close(x, xx, kernel[3], kernel[4], broad, slab, index(at))
+        _close(x, xx, kernel[3], broad, slab, index(at))
     for row in range(SLAB):
         line = index(first + SPREAD + row * STRIDE)
         for column in range(index(wide if row < high else 0), index(broad)):
@@ -103,17 +100,15 @@ def _add_up(
     second: Any,
     beside: Any,
     covariance: Any,
-    count: Any,
     width: int,
     sums: Any,
 ) -> None:
-    covariance = covariance / count
     for row in range(index(ROWS)):
         for column in range(index(width)):
             at = row * index(STRIDE) + column
             m, n = one[first + index(MEAN) + at], other[second + index(MEAN) + at]
             spread = one[first + index(SPREAD) + at] + other[second + index(SPREAD) + at]
-            joint = covariance * (xy[at] - count * _times(m, n)) + _C2
+            joint = covariance * (xy[at] - _times(m, n)) + _C2
             m, n = m + middle, n + beside
             power = _HALF * (m * m + n * n) + _C1
             sums[column] += (m * n + _C1) * joint / (power * spread)
@@ -183,7 +178,6 @@ def compare(
                             second,
                             middles[other],
                             kernel[3],
-                            kernel[4],
                             whole_lines(width),
                             sums,
                         )

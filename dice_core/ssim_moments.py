@@ -24,8 +24,6 @@ class Moments(NamedTuple):
     """The images cut into slabs, (N, slabs down, slabs across, `SIZE`)."""
     middles: NDArray[Any]
     """Grey values subtracted from each, (N,)."""
-    whole: bool
-    """Whether all that is left of the pixels are whole numbers from -128 to 128."""
 
     @classmethod
     def of(cls, images: NDArray[Any], window: str) -> "Moments":
@@ -33,7 +31,6 @@ class Moments(NamedTuple):
         high, wide = (side - 2 * BORDER[window] for side in images.shape[1:])
         precision = precision_of(high, wide)
         shape = len(images), -(-high // SLAB), -(-wide // COLUMNS), SIZE
-        slabs, middles = make_room([shape, (len(images),)], precision)
-        whole = images.dtype == np.uint8
-        measure(images, make_tools(window, precision, whole=whole), slabs, middles)
-        return cls(slabs, middles, whole)
+        moments = cls(*make_room([shape, (len(images),)], precision))
+        measure(images, make_tools(window, precision), *moments)
+        return moments

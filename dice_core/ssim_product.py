@@ -24,25 +24,23 @@ _DOWN = tuple(index(row * STRIDE) for row in range(ROWS + WIDEST - 1))
 
 Tools = tuple[tuple[Any, ...], tuple[NDArray[Any], ...]]
 """A window, as the loops need it: weights from next to the centre outwards, and the sums of each and those
-beyond; the radius; what makes the window's covariance the sample's, or 1; and of how many pixels what is
-filtered is the sum, 1 where it is their mean. With room for the lines that are filtered: in between, and two
-results."""
+beyond; the radius; what makes the window's covariance the sample's, or 1. With room for the lines that it
+filters: in between, and two results."""
 
 
-def make_tools(window: str, precision: type[np.floating[Any]], *, whole: bool = False) -> Tools:
-    """Make the window ready for strips of this precision, or of whole numbers from -128 to 128."""
+def make_tools(window: str, precision: type[np.floating[Any]]) -> Tools:
+    """Make the window ready for strips of this precision."""
     between, one, other = make_room([(ROWS * STRIDE,)] * 3, precision)
     between[:] = 0  # Up to a line of it is read before it is written, for places that have no weight.
-    return _weights(window, np.dtype(precision), sums=whole and window == "uniform"), (between, one, other)
+    return _weights(window, np.dtype(precision)), (between, one, other)
 
 
 @lru_cache
-def _weights(window: str, precision: np.dtype[np.floating[Any]], *, sums: bool) -> tuple[Any, ...]:
+def _weights(window: str, precision: np.dtype[np.floating[Any]]) -> tuple[Any, ...]:
     (_, *weights), radius, covariance = WINDOWS[window]
     beyond = np.cumsum(weights[::-1])[::-1]
-    told, outwards = (tuple(precision.type(weight) for weight in each) for each in (weights, beyond))
-    count = (2 * radius + 1) ** 2 if sums else 1
-    return told, outwards, radius, precision.type(covariance), precision.type(count)
+    told, sums = (tuple(precision.type(weight) for weight in each) for each in (weights, beyond))
+    return told, sums, radius, precision.type(covariance)
 
 
 def make_room(shapes: Sequence[tuple[int, ...]], precision: type[np.floating[Any]]) -> list[NDArray[Any]]:
@@ -78,11 +76,6 @@ def whole_lines(width: int) -> int:
 # What is filtered are products of pixels: the middle one, and differences from it. Over plain areas there are
 # none, and those pass unchanged to the last bit, as they must in single precision. Down, the differences are
 # of neighbours: each serves all windows that hold it, weighted by the sum of all weights beyond it.
-#
-# Where all weights are equal and all pixels whole numbers none of this is needed: whole sums below 2^24 are
-# exact, and those of 49 products of grey values less the middle one are below. Down, each is a sum of rows
-# above the middle, taken once for all windows, and one of rows below (van Herk, Pattern Recognition Letters
-# 13, 1992).
 
 
 @contracted
@@ -152,33 +145,6 @@ def _box_down(x: Any, first: Any, y: Any, second: Any, w: Any, width: int, filte
 
 
 @contracted
-def _sum_down(x: Any, first: Any, y: Any, second: Any, width: int, filtered: Any) -> None:
-    r = _DOWN
-    for column in range(index(width)):
-        u, v = first + column, second + column
-        g = _times(x, u, y, v, r[6])
-        f = _times(x, u, y, v, r[5]) + g
-        e = _times(x, u, y, v, r[4]) + f
-        d = _times(x, u, y, v, r[3]) + e
-        c = _times(x, u, y, v, r[2]) + d
-        b = _times(x, u, y, v, r[1]) + c
-        filtered[column] = _times(x, u, y, v, r[0]) + b
-        h = _times(x, u, y, v, r[7])
-        filtered[column + r[1]] = b + h
-        i = h + _times(x, u, y, v, r[8])
-        filtered[column + r[2]] = c + i
-        j = i + _times(x, u, y, v, r[9])
-        filtered[column + r[3]] = d + j
-        k = j + _times(x, u, y, v, r[10])
-        filtered[column + r[4]] = e + k
-        m = k + _times(x, u, y, v, r[11])
-        filtered[column + r[5]] = f + m
-        n = m + _times(x, u, y, v, r[12])
-        filtered[column + r[6]] = g + n
-        filtered[column + r[7]] = n + _times(x, u, y, v, r[13])
-
-
-@contracted
 def _gauss_across(lines: Any, w: Any, width: int, filtered: Any) -> None:
     for row in range(index(ROWS)):
         for column in range(index(width)):
@@ -207,32 +173,19 @@ def _box_across(lines: Any, w: Any, width: int, filtered: Any) -> None:
 
 
 @contracted
-def _sum_across(lines: Any, width: int, filtered: Any) -> None:
-    for row in range(index(ROWS)):
-        for column in range(index(width)):
-            at = row * index(STRIDE) + column
-            left = (lines[at] + lines[at + index(1)]) + (lines[at + index(2)] + lines[at + index(3)])
-            filtered[at] = left + ((lines[at + index(4)] + lines[at + index(5)]) + lines[at + index(6)])
-
-
-@contracted
 def average(
     x: Any, first: Any, y: Any, second: Any, kernel: Any, width: int, between: Any, filtered: Any
 ) -> None:
     """Filter the product of two strips, each from a place on, to `ROWS` lines; or the first one by itself.
 
-    They hold means, or sums of as many pixels as the kernel says, and beyond the width something finite that
-    tells nothing.
+    What a line holds beyond the width is finite and tells nothing.
     """
-    weights, beyond, radius, _, count = kernel
+    weights, beyond, radius, _ = kernel
     seen = whole_lines(width + 2 * radius)
     width = whole_lines(width)
     if radius == WIDEST // 2:
         _gauss_down(x, index(first), y, index(second), beyond, seen, between)
         _gauss_across(between, weights, width, filtered)
-    elif count > 1:
-        _sum_down(x, index(first), y, index(second), seen, between)
-        _sum_across(between, width, filtered)
     else:
         _box_down(x, index(first), y, index(second), beyond, seen, between)
         _box_across(between, weights, width, filtered)

@@ -10,7 +10,7 @@ from jobs import storage
 from jobs.plan import Shard
 from jobs.shard import Failure, PartReport
 
-COMPILING = "compiling the kernels, about a minute; they are kept"
+COMPILING = "compiling the kernels, up to a minute"
 """What people are told while nothing else happens."""
 
 
@@ -68,7 +68,7 @@ class Streamed:
 
 @dataclass(frozen=True, slots=True)
 class Compiling:
-    """A kernel is not there yet: this process compiles, and what it makes is kept."""
+    """A kernel is not there yet, and this process compiles it, others after it."""
 
 
 @dataclass(frozen=True, slots=True)

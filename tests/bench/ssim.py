@@ -24,8 +24,6 @@ IMAGES = 32
 SLOW_PAIRS = 11  # that scikit-image compares in a round
 OPENCV_PAIRS = 110
 LARGEST_ERROR = 1e-5
-FRACTIONS = "dice-inspect with templates in float32"
-"""As means of images are: their products cannot be added up exactly."""
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 SCIKIT_IMAGE: Mapping[Window, Mapping[str, Any]] = {
@@ -79,9 +77,6 @@ def _compare(
         "dice-inspect": (partial(ssim_all, images, reference), len(images) * len(templates)),
         "scikit-image": (partial(_scikit_image, images[:1], slow, window), len(slow)),
     }
-    if window == "uniform":
-        fractions = Reference.of(templates.astype(np.float32), window)
-        candidates[FRACTIONS] = (partial(ssim_all, images, fractions), len(images) * len(templates))
     if window == "gaussian":
         few = images[: max(1, OPENCV_PAIRS // len(templates))]
         pairs = len(few) * len(templates)

@@ -91,7 +91,7 @@ def test_compiling_is_told_where_there_was_any(clock):
         tell(listener, Started(0.0), Compiling(), Started(14.23), Scored(0.0))
     assert stream.getvalue().count("compiled the kernels in 14.2 s\n") == 2
     assert stream.getvalue().count("compiled") == 2
-    assert stream.getvalue().count("compiling the kernels, about a minute; they are kept\n") == 2
+    assert stream.getvalue().count("compiling the kernels, up to a minute\n") == 2
 
 
 def test_lines_of_a_job_that_scores_nothing(clock):
