@@ -14,22 +14,33 @@ RECOUNT_SECONDS = 5.0
 """How long a count of the cluster's threads is believed."""
 
 
+class Threads:
+    """Counts the threads of a cluster, which asks its scheduler, and remembers them for a few seconds."""
+
+    def __init__(self, count: Callable[[], int]) -> None:
+        self._count = count
+        self._counted = float("-inf")
+        self._threads = 0
+
+    def count(self, now: float) -> int:
+        """Tell how many, at a time in seconds of a clock that never goes back."""
+        if now - self._counted > RECOUNT_SECONDS:
+            self._threads, self._counted = self._count(), now
+        return self._threads
+
+
 class Capacity:
     """How many tasks may be in flight, by the cluster's threads of the last few seconds.
 
     Parameters
     ----------
-    threads
-        Counts the threads of the cluster, which asks its scheduler.
     now
-        The time, as that of `tasks`: seconds of a clock that never goes back.
+        The time, as that of `tasks`.
     """
 
-    def __init__(self, threads: Callable[[], int], now: float) -> None:
+    def __init__(self, threads: Threads, now: float) -> None:
         self._threads = threads
-        self._counted = float("-inf")
         self._peopled = now
-        self._tasks = 1
 
     def tasks(self, now: float) -> int:
         """Tell how many, at least 1.
@@ -39,12 +50,8 @@ class Capacity:
         ClusterLostError
             Where there was no worker for `WORKERLESS_SECONDS`.
         """
-        if now - self._counted > RECOUNT_SECONDS:
-            threads = self._threads()
-            self._tasks = max(1, TASKS_PER_THREAD * threads)
-            self._counted = now
-            if threads:
-                self._peopled = now
-            elif now - self._peopled > WORKERLESS_SECONDS:
-                raise ClusterLostError(f"no worker for {WORKERLESS_SECONDS:.0f} s")
-        return self._tasks
+        if threads := self._threads.count(now):
+            self._peopled = now
+        elif now - self._peopled > WORKERLESS_SECONDS:
+            raise ClusterLostError(f"no worker for {WORKERLESS_SECONDS:.0f} s")
+        return max(1, TASKS_PER_THREAD * threads)

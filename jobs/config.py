@@ -61,7 +61,7 @@ class ScoreSettings:
     """What becomes of images whose size is not the model's."""
     shard_size: int = plan.SHARD_SIZE
     task_images: int = plan.SHARD_SIZE
-    """About as many images make one task; decides no row."""
+    """At least so many images make one task; decides no row."""
     task_timeout: float = TASK_TIMEOUT
     """Seconds without progress after which a worker is taken to hang; decides no other row."""
     limits: Limits = field(default_factory=Limits)

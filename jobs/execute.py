@@ -23,7 +23,7 @@ from distributed.scheduler import KilledWorker
 
 from jobs import capacity, events
 from jobs.backlog import Backlog
-from jobs.capacity import Capacity
+from jobs.capacity import Capacity, Threads
 from jobs.errors import ClusterLostError, StoppedError, StorageDownError
 from jobs.events import Listener, WorkerLost
 from jobs.place import ShardError
@@ -67,6 +67,11 @@ def prepare(client: Client, preparation: Callable[[], float]) -> float:
 
     answers = client.run(there, on_error="return")
     return max((answer for answer in answers.values() if isinstance(answer, float)), default=0.0)
+
+
+def threads(client: Client) -> Threads:
+    """Count the threads of a client's cluster, as workers come and go."""
+    return Threads(lambda: sum(client.nthreads().values()))
 
 
 def run(
@@ -151,7 +156,7 @@ class _Window:
         self._rescue = rescue
         self._emit = emit
         self._rescuer = ThreadPoolExecutor(1, "rescue")
-        self._capacity = Capacity(lambda: sum(client.nthreads().values()), time.monotonic())
+        self._capacity = Capacity(threads(client), time.monotonic())
         self._flying: dict[Future[tuple[PartReport, ...]] | Rescued[tuple[PartReport, ...]], Bundle] = {}
         self._finished: SimpleQueue[Any] = SimpleQueue()
         """Tasks that have ended, and the keys of those that have lost their worker, as lists."""

@@ -1,4 +1,4 @@
-"""The plan: one record per archive, cut into shards of a fixed number of images, bundled into tasks.
+"""The plan: one record per archive, cut into shards of a fixed number of images.
 
 Planning reads headers and no pixels. Shards depend on the archives and the shard size alone, never on the
 workers, so the same sources always give the same parts under the same names.
@@ -19,7 +19,7 @@ from jobs.kinds import Kind, recognise
 from jobs.storage import Entry
 
 SHARD_SIZE = 2000
-"""Images in a shard, and about as many in a task: a quarter of a second's work at the least."""
+"""Images in a shard, and the fewest in a task: a quarter of a second's work at the least."""
 
 _DIGEST_BYTES = 16
 """Of shorter ones two sources can be found that have the same, which would be one in the job's folder."""
@@ -249,20 +249,3 @@ def shards(records: Iterable[ArchiveRecord], there: Collection[str] = frozenset(
                     record.mounted,
                     end,
                 )
-
-
-def bundles(planned: Iterable[Shard], images: int) -> Iterator[Bundle]:
-    """Bundle consecutive shards until a task has at least so many images.
-
-    A shard whose images nobody has counted counts as a whole task.
-    """
-    waiting: list[Shard] = []
-    held = 0
-    for shard in planned:
-        waiting.append(shard)
-        held += images if shard.images is None else shard.images
-        if held >= images:
-            yield Bundle(tuple(waiting))
-            waiting, held = [], 0
-    if waiting:
-        yield Bundle(tuple(waiting))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dice_core.tally import Tally
-from jobs import eventlog, events, folder, parts, plan, planlist, storage, summary
+from jobs import eventlog, events, folder, parts, plan, planlist, storage, summary, tasksize
 from jobs.closing import Evaluate, close, hold
 from jobs.config import ScoreSettings
 from jobs.deadline import Deadline, DeadlineError
@@ -27,6 +27,7 @@ from jobs.snapshot import Snapshots
 from jobs.sources import Surveyed, streamed, survey
 from jobs.spec import Kind, parse
 from jobs.summary import Outcome, RejectLimit, Total
+from jobs.tasksize import TaskSize
 from jobs.workers import open_workers
 
 
@@ -277,12 +278,13 @@ def _run(job: _Job, stream: Stream) -> Outcome:
 
 
 def _score_pending(job: _Job, emit: Stream, commit: Callable[[PartReport], None]) -> None:
-    bundles = job.deadline.until(plan.bundles(job.pending(), job.settings.task_images))
     sees = (storage.join(job.out, folder.JOB), job.records[0].path)
     settings = job.settings
     with open_workers(
         settings.cluster, settings.workers, job.shard, sees, insecure=settings.insecure, emit=emit
     ) as workers:
+        size = TaskSize(settings.task_images, tasksize.count(job.pending()), workers.threads)
+        bundles = job.deadline.until(size.bundle(job.pending()))
         emit(Started(workers.compile_seconds))
         began = time.monotonic()
         try:
@@ -292,6 +294,7 @@ def _score_pending(job: _Job, emit: Stream, commit: Callable[[PartReport], None]
                         emit(events.of_failure(outcome))
                         continue
                     commit(outcome)
+                    size.scored(outcome.rows, outcome.seconds)
                     for event in events.of_part(outcome):
                         emit(event)
         except StoppedError as error:

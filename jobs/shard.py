@@ -1,7 +1,8 @@
 """Scores one shard: members in, one part of rows out; this is what runs on the workers."""
 
+import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from io import BytesIO
 from threading import Lock
@@ -94,6 +95,8 @@ class PartReport:
     identity: str
     first: int
     rows: int
+    seconds: float = field(default=0.0, compare=False)
+    """What it took; 0 where it was there before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ def score_shard(
         url = storage.join(settings.out, shard.part)
         if storage.exists(url):
             return read_report(url, settings.fingerprint)
-        rows = _rows(shard, settings, scorer)
+        began, rows = time.monotonic(), _rows(shard, settings, scorer)
         with PartFile(url) as part:
             for member, content in _members(shard, settings, place):
                 # One stream holds what would be many shards: batches end where theirs do.
@@ -174,7 +177,8 @@ def score_shard(
                 rows.add(member, Reason.KILLED_WORKER if left_out else content)
             _pass_on(rows, part, place)
             place.writing = True
-            return _commit(url, shard, settings, part)
+            report = _commit(url, shard, settings, part)
+    return replace(report, seconds=time.monotonic() - began)
 
 
 def _pass_on(rows: Rows, part: PartFile, place: Place) -> None:

@@ -1,5 +1,6 @@
 """The workers of a job: fit to score, with memory enough, kernels ready, and what to do when one dies."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -8,7 +9,7 @@ from typing import NamedTuple
 from jobs import kernels, memory, poison, storage
 from jobs.cluster import least_memory, open_cluster
 from jobs.events import Compiling, Listener, ignore
-from jobs.execute import Outcomes, Task, prepare, run
+from jobs.execute import Outcomes, Task, prepare, run, threads
 from jobs.quarantine import Quarantine
 from jobs.shard import ShardSettings
 from jobs.spec import parse
@@ -21,6 +22,8 @@ class Workers(NamedTuple):
     """Runs bundles, and tells of each shard, as `execute.run` does; takes its `emit`."""
     compile_seconds: float
     """The longest that a process compiled."""
+    threads: Callable[[], int]
+    """Counts those a cluster scores with now; 0 where there is no cluster."""
 
 
 @contextmanager
@@ -61,12 +64,14 @@ def open_workers(
     needs = _needs(settings, sees)
     with open_cluster(cluster, number, sees=sees, needs=needs, insecure=insecure) as client:
         if client is None:
-            yield Workers(partial(run, task=task, client=None), compiled)
+            yield Workers(partial(run, task=task, client=None), compiled, lambda: 0)
             return
         compiled = max(compiled, prepare(client, make_ready))
         with Quarantine(make_ready, least_memory(client)) as quarantine:
             rescue: Task = partial(poison.rescue, settings, quarantine)
-            yield Workers(partial(run, task=task, client=client, rescue=rescue), compiled)
+            score = partial(run, task=task, client=client, rescue=rescue)
+            counted = threads(client)
+            yield Workers(score, compiled, lambda: counted.count(time.monotonic()))
 
 
 def _needs(settings: ShardSettings, sees: Sequence[str]) -> Callable[[int], int]:

@@ -9,7 +9,7 @@ from tests.bench.report import Report
 
 IMAGES = 100_000
 EACH = 2000
-"""Images of an archive, and so of a shard and a task."""
+"""Images of an archive, and so of a shard."""
 ROUNDS = 4
 """Each way goes so often: from one to the next the machine swings by more than what is measured."""
 WORKERS = (1, 2)
@@ -30,8 +30,9 @@ def run(*, tiny: bool) -> Report:
     runs = {key: [turn[key] for turn in turns] for key in turns[0]}
     about = (
         f"{images:,} synthetic dice of 128x128 px in {images // each} archives that repeat {each:,}, a shard "
-        f"and a task each; rounds: {rounds}, Pool and Dask in turn; all parts equal, byte for byte. Steady "
-        "state: each worker from its second shard, kernels compiled, to the beginning of its last."
+        f"each, and a task for Pool; Dask's tasks are the job's own; rounds: {rounds}, in turn; "
+        "all parts equal, byte for byte. Steady state: each worker from its second shard, kernels compiled, "
+        "to the beginning of its last."
     )
     rows = [_row(*key, done) for key, done in runs.items()]
     return Report("cluster", about, {"cluster": rows}, _ratios(runs))

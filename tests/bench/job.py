@@ -28,6 +28,7 @@ from jobs.rows import ScorerLike
 from jobs.score import score
 from jobs.shard import ShardSettings, load_scorer, score_bundle
 from jobs.summary import Total
+from jobs.tasksize import TaskSize
 from jobs.teaching import Sources
 from tests.bench.photographs import synthetic_day, write_tar
 
@@ -188,7 +189,7 @@ def run_pool(given: Material, workers: int) -> Run:
         window, began = _Window(), time.monotonic()
         settings = _shard_settings(given, str(out), clock)
         records = [plan.survey(source, given.each) for source in given.sources]
-        bundles = plan.bundles(plan.shards(records), given.each)
+        bundles = TaskSize(given.each).bundle(plan.shards(records))
         total, hashes = Total(), {}
         make_ready = (kernels.make_ready, (settings,))
         with multiprocessing.get_context("spawn").Pool(workers, *make_ready) as pool:

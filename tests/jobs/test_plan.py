@@ -10,17 +10,13 @@ from dice_core.rows import Reason
 from jobs import plan
 from jobs.errors import Refusal
 from jobs.folder import is_part
-from jobs.plan import ArchiveRecord, Bundle, Kind, Shard
+from jobs.plan import ArchiveRecord, Bundle, Kind
 from jobs.reader import Limits, members
 
 
 def record(archive="/a.tar", members=10, size=4, identity="1-1", kind=Kind.TAR):
     cuts = tuple(Cut(first, first * 100) for first in range(0, members, size))
     return ArchiveRecord(archive, kind, identity, members, cuts)
-
-
-def shard(images, archive="/a.tar"):
-    return Shard(archive, Kind.TAR, "1-1", 0, images, 0, images)
 
 
 @pytest.mark.parametrize(
@@ -54,23 +50,6 @@ def test_shards_come_one_at_a_time():
     assert [shard.archive for shard in itertools.islice(plan.shards(endless), 4)] == ["/0.tar"] * 3 + [
         "/1.tar"
     ]
-
-
-@pytest.mark.parametrize(
-    ("images", "expected"),
-    [
-        ([], []),
-        ([2000, 2000], [[2000], [2000]]),
-        ([1], [[1]]),
-        ([500] * 5, [[500] * 4, [500]]),
-        ([1999, 2000, 1], [[1999, 2000], [1]]),
-        ([None, 10, 2000, None], [[None], [10, 2000], [None]]),
-        ([10, None, 10], [[10, None], [10]]),
-    ],
-)
-def test_bundles_hold_enough_images_for_a_task(images, expected):
-    bundles = list(plan.bundles((shard(count) for count in images), 2000))
-    assert [[shard.images for shard in bundle.shards] for bundle in bundles] == expected
 
 
 def test_part_names_depend_on_archive_identity_and_first_alone():

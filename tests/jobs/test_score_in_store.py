@@ -24,6 +24,7 @@ from jobs.fit import FitSettings, fit
 from jobs.query import query
 from jobs.score import score
 from jobs.status import State, status
+from jobs.tasksize import TaskSize
 from jobs.teaching import Sources
 from jobs.verify import verify
 
@@ -253,7 +254,7 @@ def test_no_secret_is_written_down_by_a_run_that_ends_well_or_badly(archive, buc
     names = storage.list_names(out)
     assert len(names) > 8
     shards = plan.shards([plan.survey(archive, 20)])
-    graph = execute.graph(plan.bundles(shards, 20), print, "run")
+    graph = execute.graph(TaskSize(20).bundle(shards), print, "run")
     sent = pickle.dumps((settings(**options), graph))
     everything = b"".join([*(storage.read(f"{out}/{name}") for name in names), log.read_bytes(), sent])
     everything += "".join(told).encode()

@@ -8,6 +8,7 @@ from jobs.errors import Refusal
 from jobs.events import Compiling
 from jobs.parquet import digest
 from jobs.shard import ShardSettings
+from jobs.tasksize import TaskSize
 from jobs.workers import open_workers
 
 
@@ -25,7 +26,7 @@ def settings(tmp_path, model):
 
 
 def test_serially_there_is_a_worker_as_well(settings, tar):
-    bundles = plan.bundles(plan.shards([plan.survey(tar, 16)]), 16)
+    bundles = TaskSize(16).bundle(plan.shards([plan.survey(tar, 16)]))
     with open_workers("serial", None, settings, ()) as workers:
         assert [report.rows for report in workers.score(bundles)] == [16, 16, 8]
 
