@@ -15,7 +15,7 @@ RECOUNT_SECONDS = 5.0
 
 
 class Threads:
-    """Counts the threads of a cluster, which asks its scheduler, and remembers them for a few seconds."""
+    """The threads of a cluster, by a count of the last few seconds: each asks its scheduler."""
 
     def __init__(self, count: Callable[[], int]) -> None:
         self._count = count
@@ -34,8 +34,10 @@ class Capacity:
 
     Parameters
     ----------
+    threads
+        Those of the cluster.
     now
-        The time, as that of `tasks`.
+        The time, as that of `tasks`: seconds of a clock that never goes back.
     """
 
     def __init__(self, threads: Threads, now: float) -> None:

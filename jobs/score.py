@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dice_core.tally import Tally
-from jobs import eventlog, events, folder, parts, plan, planlist, storage, summary, tasksize
+from jobs import eventlog, events, folder, parts, plan, planlist, storage, summary
 from jobs.closing import Evaluate, close, hold
 from jobs.config import ScoreSettings
 from jobs.deadline import Deadline, DeadlineError
@@ -283,7 +283,7 @@ def _score_pending(job: _Job, emit: Stream, commit: Callable[[PartReport], None]
     with open_workers(
         settings.cluster, settings.workers, job.shard, sees, insecure=settings.insecure, emit=emit
     ) as workers:
-        size = TaskSize(settings.task_images, tasksize.count(job.pending()), workers.threads)
+        size = TaskSize.of(settings.task_images, job.pending(), workers.threads)
         bundles = job.deadline.until(size.bundle(job.pending()))
         emit(Started(workers.compile_seconds))
         began = time.monotonic()

@@ -96,7 +96,7 @@ class PartReport:
     first: int
     rows: int
     seconds: float = field(default=0.0, compare=False)
-    """What it took; 0 where it was there before."""
+    """What reading, scoring and writing took; 0 where the part was there before."""
 
 
 @dataclass(frozen=True, slots=True)

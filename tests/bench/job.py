@@ -189,7 +189,7 @@ def run_pool(given: Material, workers: int) -> Run:
         window, began = _Window(), time.monotonic()
         settings = _shard_settings(given, str(out), clock)
         records = [plan.survey(source, given.each) for source in given.sources]
-        bundles = TaskSize(given.each).bundle(plan.shards(records))
+        bundles = TaskSize(given.each, 0, lambda: 0).bundle(plan.shards(records))
         total, hashes = Total(), {}
         make_ready = (kernels.make_ready, (settings,))
         with multiprocessing.get_context("spawn").Pool(workers, *make_ready) as pool:

@@ -20,6 +20,7 @@ from jobs.reader import Limits
 from jobs.rows import COMPARISONS
 from jobs.score import score
 from jobs.status import State, status
+from jobs.tasksize import TaskSize
 from jobs.verify import verify
 
 CONTAINER_COLUMNS = ["archive", "lot", "offset"]
@@ -97,6 +98,25 @@ def test_local_workers_give_the_rows_of_the_serial_run(lot, model, out, serial_r
     assert run(lot, model, out, cluster="local", workers=workers).scored == 600
     assert samples.rows(out).equals(serial_rows)
     assert verify(out) == []
+
+
+@pytest.mark.parametrize(("cluster", "larger"), [("serial", False), ("local:1", True)])
+def test_tasks_grow_with_what_workers_tell_and_only_where_there_are_some(
+    lot, model, out, monkeypatch, cluster, larger
+):
+    tasks = []
+
+    class Told(TaskSize):
+        def bundle(self, planned):
+            for bundle in super().bundle(planned):
+                tasks.append(len(bundle.shards))
+                yield bundle
+
+    monkeypatch.setattr("jobs.score.TaskSize", Told)
+    run(lot, model, out, cluster=cluster, shard_size=5, task_images=5)
+    assert tasks[0] == 1
+    assert (max(tasks) > 1) is larger
+    assert sum(tasks) == 120
 
 
 @pytest.mark.parametrize(("cluster", "processes"), [("serial", 1), ("local", 3)])

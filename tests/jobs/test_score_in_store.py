@@ -254,7 +254,7 @@ def test_no_secret_is_written_down_by_a_run_that_ends_well_or_badly(archive, buc
     names = storage.list_names(out)
     assert len(names) > 8
     shards = plan.shards([plan.survey(archive, 20)])
-    graph = execute.graph(TaskSize(20).bundle(shards), print, "run")
+    graph = execute.graph(TaskSize(20, 80, lambda: 0).bundle(shards), print, "run")
     sent = pickle.dumps((settings(**options), graph))
     everything = b"".join([*(storage.read(f"{out}/{name}") for name in names), log.read_bytes(), sent])
     everything += "".join(told).encode()

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.plan import SHARD_SIZE, Kind, Shard
-from jobs.tasksize import SECONDS, TaskSize, count
+from jobs.tasksize import SECONDS, TaskSize
 
 SHARDS = st.lists(st.none() | st.integers(1, 2000), max_size=60)
 
@@ -29,11 +29,14 @@ def images_of(bundles):
     ],
 )
 def test_bundles_hold_enough_images_for_a_task(images, expected):
-    assert images_of(TaskSize(2000).bundle(shard(count) for count in images)) == expected
+    size = TaskSize(2000, 10**9, lambda: 2)
+    assert images_of(size.bundle(map(shard, images))) == expected
 
 
 def test_what_is_to_come_is_counted_where_nobody_has_by_the_usual_size():
-    assert count(map(shard, [7, None, 3])) == 10 + SHARD_SIZE
+    size = TaskSize.of(1, map(shard, [7, None, 8 * 1000 - 7]), lambda: 1000)
+    size.scored(1, 1e-9)
+    assert size.next() == (8000 + SHARD_SIZE) // 4000
 
 
 @pytest.mark.parametrize(
@@ -45,6 +48,7 @@ def test_what_is_to_come_is_counted_where_nobody_has_by_the_usual_size():
         (0.2, 10**9, 0, 2000),  # serially
         (0.2, 40_000, 2, 5000),  # by what is left for all
         (0.2, 8000, 2, 2000),
+        (0.001, 10**9, 2, 16_000),  # rejected unread: of what comes then nothing is known
         (50.0, 10**9, 2, 2000),  # large photographs: never fewer than the least
     ],
 )
@@ -56,10 +60,10 @@ def test_a_task_lasts_seconds_unless_too_little_is_left(milliseconds, left, thre
 
 
 def test_the_newest_shards_tell_most_and_one_alone_not_all():
-    size = TaskSize(1, 10**9, lambda: 1)
-    size.scored(1000, 1.0)
+    size = TaskSize(100, 10**9, lambda: 1)
+    size.scored(1000, 2.0)
     size.scored(1000, 10.0)
-    assert SECONDS * 100 < size.next() < SECONDS * 1000
+    assert SECONDS * 100 < size.next() < SECONDS * 500
     for _ in range(30):
         size.scored(1000, 10.0)
     assert size.next() == pytest.approx(SECONDS * 100, rel=0.01)
@@ -73,11 +77,12 @@ def test_a_part_that_was_there_tells_nothing_of_what_an_image_takes():
 
 
 def test_tasks_shrink_towards_the_end():
-    size = TaskSize(2000, 400_000, lambda: 2)
-    bundles = size.bundle(map(shard, [2000] * 200))
+    shards = [*map(shard, [2000] * 200)]
+    size = TaskSize.of(2000, shards, lambda: 2)
+    bundles = size.bundle(shards)
     first = next(bundles)
     size.scored(2000, 0.4)
-    sizes = [count(bundle.shards) for bundle in [first, *bundles]]
+    sizes = [sum(images) for images in images_of([first, *bundles])]
     assert sizes[0] == 2000
     assert sizes[1:] == sorted(sizes[1:], reverse=True)
     assert (sizes[1], sizes[-1]) == (10_000, 2000)
@@ -87,13 +92,15 @@ def test_tasks_shrink_towards_the_end():
 def test_every_shard_is_handed_out_once_in_order_and_no_task_is_larger_than_its_share(
     images, least, threads, pace
 ):
-    shards = [shard(number) for number in images]
-    size = TaskSize(least, count(shards), lambda: threads)
+    shards = [*map(shard, images)]
+    left = sum(SHARD_SIZE if number is None else number for number in images)
+    size = TaskSize(least, left, lambda: threads)
     size.scored(1, pace)
-    found, left = [], count(shards)
-    for bundle in size.bundle(shards):
-        *all_but_last, _ = [least if each.images is None else each.images for each in bundle.shards]
-        assert sum(all_but_last) < max(least, left / (4 * max(threads, 1)), 1)
-        left -= count(bundle.shards)
+    found = []
+    for own in images_of(bundles := [*size.bundle(shards)]):
+        assert None not in own[:-1]
+        assert sum(own[:-1]) < max(least, left / (4 * max(threads, 1)))
+        left -= sum(SHARD_SIZE if number is None else number for number in own)
+    for bundle in bundles:
         found += bundle.shards
     assert found == shards

@@ -26,7 +26,7 @@ def settings(tmp_path, model):
 
 
 def test_serially_there_is_a_worker_as_well(settings, tar):
-    bundles = TaskSize(16).bundle(plan.shards([plan.survey(tar, 16)]))
+    bundles = TaskSize(16, 40, lambda: 0).bundle(plan.shards([plan.survey(tar, 16)]))
     with open_workers("serial", None, settings, ()) as workers:
         assert [report.rows for report in workers.score(bundles)] == [16, 16, 8]
 
