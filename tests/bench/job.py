@@ -95,7 +95,7 @@ class Material:
     folder: Path
 
     def settings(self, out: str, archives: int, workers: int) -> ScoreSettings:
-        """Ask for so many archives, a shard and a task each, on local workers."""
+        """Ask for so many archives, a shard each and at least one a task, on local workers."""
         return ScoreSettings(
             self.sources[:archives],
             self.model,

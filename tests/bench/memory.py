@@ -25,8 +25,8 @@ def run(*, tiny: bool) -> Report:
         rows = [_measure(given, images) for images in sizes]
     least, *_, most = (row["worker, MiB above imports and model"] for row in rows)
     about = (
-        f"Peak memory of the job on {WORKERS} local workers, synthetic dice of 128x128 px, {each:,} a shard "
-        "and task. Worker: the most the kernel ever counted, above what was held with imports and model, of "
+        f"Peak memory of the job on {WORKERS} local workers, synthetic dice of 128x128 px, {each:,} a shard. "
+        "Worker: the most the kernel ever counted, above what was held with imports and model, of "
         f"the worker that held most (at most 300 MiB, and flat: {most - least:+.1f} MiB from {sizes[0]:,} to "
         f"{sizes[-1]:,}). Client: above what it held before, sampled every {1000 * _SECONDS:.0f} ms."
     )
