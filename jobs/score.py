@@ -1,31 +1,23 @@
 """The job ``score``: sources and a model in, one row per image and a summary out."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dice_core.tally import Tally
-from jobs import eventlog, events, folder, parts, plan, planlist, storage, summary
+from jobs import eventlog, events, folder, parts, plan, storage, summary
 from jobs.closing import Evaluate, close, hold
 from jobs.config import ScoreSettings
 from jobs.deadline import Deadline, DeadlineError
-from jobs.errors import ExitCode, Refusal, StoppedError, UnfinishedError
+from jobs.errors import ExitCode, StoppedError, UnfinishedError
 from jobs.events import Done, Failed, Listener, Scored, Started, Stream
-from jobs.labelling import Labelling
-from jobs.lotrule import LotRule
-from jobs.maps import make_folder
-from jobs.parquet import digest
-from jobs.plan import ArchiveRecord, Shard
-from jobs.resume import decide
-from jobs.rows import ScorerLike
+from jobs.job import Asked, Job
 from jobs.settle import parse_duration
-from jobs.shard import Failure, LoadScorer, PartReport, ShardSettings, load_scorer
-from jobs.share import Share
+from jobs.shard import Failure, LoadScorer, PartReport, load_scorer
 from jobs.snapshot import Snapshots
-from jobs.sources import Surveyed, streamed, survey
-from jobs.spec import Kind, parse
+from jobs.sources import streamed
 from jobs.summary import Outcome, RejectLimit, Total
 from jobs.tasksize import TaskSize
 from jobs.workers import open_workers
@@ -52,30 +44,6 @@ class ScoreResult:
     scored: int = 0
     unsettled: tuple[str, ...] = ()
     log_error: str | None = None
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What is to be done, once everything asked for is taken."""
-
-    settings: ScoreSettings
-    shard: ShardSettings
-    records: list[ArchiveRecord]
-    names: frozenset[str]
-    """Of the files in the job folder as it starts."""
-    labelling: Labelling
-    unsettled: list[str]
-    """Sources that are left alone, as they are printed."""
-    others: frozenset[str]
-    """Names of the parts that are for other shares of the job to write."""
-    deadline: Deadline
-
-    @property
-    def out(self) -> str:
-        return self.shard.out
-
-    def pending(self) -> Iterator[Shard]:
-        return plan.shards(self.records, self.names | self.others if self.others else self.names)
 
 
 def score(
@@ -105,31 +73,18 @@ def score(
     """
     deadline = Deadline(parse_duration(settings.deadline) if settings.deadline else None)
     try:
-        model = _read_model(settings.model)
-        labelling = Labelling.read(settings.labels, _check_model(settings.model, model, load))
-        decides = folder.deciding(
-            digest(model),
-            settings.shard_size,
-            settings.limits,
-            exhaustive=settings.exhaustive,
-            on_size=settings.on_size.value,
-            lot=settings.lot,
-            labels=labelling.hash,
-        )
-        surveyed = survey(settings, decides, time.time(), listener)
-        labelling.check(surveyed.records, () if settings.overwrite else planlist.archives(settings.out))
-        apart = (settings.out, settings.model, *(record.path for record in surveyed.records))
-        with eventlog.opened(settings.log_json, apart) as log, hold(settings.out, shared=bool(settings.part)):
+        asked = Asked.read(settings, load, listener)
+        shared = bool(settings.part)
+        with eventlog.opened(settings.log_json, asked.apart) as log, hold(settings.out, shared=shared):
             stream = Stream(listener, log)
-            job = _open_job(settings, decides, surveyed, model, load, labelling, deadline)
-            result = _score(job, evaluate, stream)
+            result = _score(Job.open(asked, deadline), evaluate, stream)
             stream(Done(result.exit_code, complete=bool(result.summary.get("complete"))))
     except KeyboardInterrupt:
         return ScoreResult(ExitCode.INTERRUPTED, {})
-    return replace(result, log_error=log.error, unsettled=surveyed.unsettled)
+    return replace(result, log_error=log.error, unsettled=asked.surveyed.unsettled)
 
 
-def _score(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
+def _score(job: Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
     try:
         return _score_share(job, stream) if job.settings.part else _score_alone(job, evaluate, stream)
     except KeyboardInterrupt:
@@ -144,9 +99,9 @@ def _score(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
             folder.sweep(job.out)
 
 
-def _score_alone(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
+def _score_alone(job: Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
     settings = job.settings
-    if _nothing_to_do(job):
+    if job.is_whole():
         storage.remove(storage.join(job.out, folder.PROGRESS))
         tally = Total.of(report.tally for report in parts.listed(job.out)).tally
         told = folder.read_summary(job.out)
@@ -162,7 +117,7 @@ def _score_alone(job: _Job, evaluate: Evaluate, stream: Stream) -> ScoreResult:
     return ScoreResult(_exit_code(settings, result.total.tally, told), told, result.rows)
 
 
-def _score_share(job: _Job, stream: Stream) -> ScoreResult:
+def _score_share(job: Job, stream: Stream) -> ScoreResult:
     """Score one share, and leave lists and summary to `merge`."""
     outcome = Outcome()
     if next(job.pending(), None) is not None:
@@ -177,83 +132,7 @@ def _score_share(job: _Job, stream: Stream) -> ScoreResult:
     return ScoreResult(code, {**outcome.told(), "part": job.settings.part}, outcome.rows)
 
 
-def _read_model(url: str) -> bytes:
-    try:
-        return storage.read(url)
-    except OSError as error:
-        raise Refusal(
-            f"{url}: {error.strerror or error}: name the model that fit wrote with --model"
-        ) from error
-
-
-def _check_model(url: str, model: bytes, load: LoadScorer) -> ScorerLike:
-    try:
-        return load(storage.absolute(url), digest(model))
-    except ValueError as error:
-        raise Refusal(f"{url}: {error}: name the model that fit wrote with --model") from error
-
-
-def _open_job(
-    settings: ScoreSettings,
-    decides: Mapping[str, Any],
-    surveyed: Surveyed,
-    model: bytes,
-    load: LoadScorer,
-    labelling: Labelling,
-    deadline: Deadline,
-) -> _Job:
-    """Decide what this start does with its folder, and do it."""
-    out = storage.absolute(settings.out)
-    try:
-        start = decide(
-            out,
-            folder.list_live(out),
-            folder.read_job(out),
-            decides,
-            surveyed.records,
-            overwrite=settings.overwrite,
-            replace_changed=settings.replace_changed,
-        )
-        share = Share.parse(settings.part) if settings.part else None
-        of = share.of if share else None
-        sources, records, roots = settings.sources, surveyed.records, surveyed.roots
-        folder.begin(out, start, decides, sources, model, records, roots, of)
-        names = frozenset(storage.list_names(out))
-        others = share.others(planlist.read(out)) if share else frozenset()
-    except OSError as error:
-        raise Refusal(f"{out}: {error.strerror or error}: name a folder to write to with --out") from error
-    shard = ShardSettings(
-        out=out,
-        model=storage.join(out, folder.MODEL),
-        model_hash=digest(model),
-        fingerprint=folder.fingerprint(decides),
-        limits=settings.limits,
-        shard_size=settings.shard_size,
-        maps=make_folder(settings.maps),
-        exhaustive=settings.exhaustive,
-        on_size=settings.on_size,
-        labels=labelling.write(out),
-        lots=LotRule.parse(settings.lot),
-        # Serially there is no worker to end but this very process.
-        task_timeout=None if parse(settings.cluster).kind is Kind.SERIAL else settings.task_timeout,
-        load_scorer=load,
-    )
-    unsettled = [*map(storage.printable, surveyed.unsettled)]
-    return _Job(settings, shard, surveyed.records, names, labelling, unsettled, others, deadline)
-
-
-def _nothing_to_do(job: _Job) -> bool:
-    """Tell whether every row is there and the summary tells of all of them."""
-    if not {folder.SUMMARY, folder.LOTS} <= job.names or next(job.pending(), None) is not None:
-        return False
-    try:
-        folder.read_summary(job.out)
-        return parts.agrees(job.out)
-    except ValueError:
-        return False  # both can be written anew from the parts
-
-
-def _run(job: _Job, stream: Stream) -> Outcome:
+def _run(job: Job, stream: Stream) -> Outcome:
     """Score what is pending, and list every part that is there.
 
     Those of earlier starts come last: where they are not listed each has to be read, and scoring can begin
@@ -277,7 +156,7 @@ def _run(job: _Job, stream: Stream) -> Outcome:
     return result
 
 
-def _score_pending(job: _Job, emit: Stream, commit: Callable[[PartReport], None]) -> None:
+def _score_pending(job: Job, emit: Stream, commit: Callable[[PartReport], None]) -> None:
     sees = (storage.join(job.out, folder.JOB), job.records[0].path)
     settings = job.settings
     with open_workers(
