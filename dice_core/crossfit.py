@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
+from statistics import median_high
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from dice_core.augment import augment
 from dice_core.bank import Bank
 from dice_core.expectation import Expectation
 from dice_core.learn import Learning, Lesson
@@ -43,15 +45,20 @@ class CrossFit:
     good
         Columns of the good images, in the order of faces and samples.
     shifted
-        Columns of one augmented copy of each good image, its pose not found quite: what another day's light
-        and pose do to the scores.
+        Per draw, columns of one augmented copy of each good image, its pose not found quite: what another
+        day's light and pose do to the scores.
     bad
         Columns of the defective images, in the order of their sample.
     """
 
     good: Columns
-    shifted: Columns
+    shifted: tuple[Columns, ...]
     bad: Columns
+
+    @property
+    def every_copy(self) -> Columns:
+        """The copies of all draws, one draw after another."""
+        return {name: np.concatenate([draw[name] for draw in self.shifted]) for name in self.good}
 
 
 def cross_fit(
@@ -78,31 +85,39 @@ def cross_fit(
         Folds scored at once.
     """
     images = np.concatenate([resize(sample.images, learning.size) for sample in samples.values()])
-    shifted = np.concatenate([lesson.shifted for lesson in lessons])
     fold_of = np.concatenate([lesson.fold_of for lesson in lessons])
     bad_images = resize(bad.images, learning.size) if len(bad) else images[:0]
     bad_fold_of = bad.folds(learning.folds)
+    folds = range(learning.folds)
+    own = [np.flatnonzero(fold_of == fold) for fold in folds]
+    own_bad = [np.flatnonzero(bad_fold_of == fold) for fold in folds]
 
-    def one_fold(fold: int) -> list[tuple[npt.NDArray[np.intp], Columns]]:
+    def without(fold: int) -> Bank:
         faces = tuple(lesson.without[fold] for lesson in lessons)
-        bank = Bank(learning.size, learning.size, faces, (), -1.0, {"defect_score": np.inf}, frozenset())
-        scorer, unsteady = Scorer(bank), Scorer(bank, np.random.default_rng([learning.seed, fold]))
-        own, own_bad = np.flatnonzero(fold_of == fold), np.flatnonzero(bad_fold_of == fold)
-        return [
-            (own, scorer.score(images[own])),
-            (own, unsteady.score(shifted[own])),
-            (own_bad, scorer.score(bad_images[own_bad])),
-        ]
+        return Bank(learning.size, learning.size, faces, (), -1.0, {"defect_score": np.inf}, frozenset())
+
+    def as_taken(fold: int) -> tuple[Columns, Columns]:
+        scorer = Scorer(without(fold))
+        return scorer.score(images[own[fold]]), scorer.score(bad_images[own_bad[fold]])
+
+    def another_day(fold_and_draw: tuple[int, int]) -> Columns:
+        fold, draw = fold_and_draw
+        rng = np.random.default_rng([learning.seed, fold, draw])
+        return Scorer(without(fold), rng).score(augment(images[own[fold]], 1, rng))
 
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        scored = list(pool.map(one_fold, range(learning.folds)))
-    return CrossFit(*(_in_order([fold[stack] for fold in scored]) for stack in range(3)))
+        taken = list(pool.map(as_taken, folds))
+        drawn = list(pool.map(another_day, product(folds, range(learning.draws))))
+    return CrossFit(
+        good=_in_order(own, [good for good, _ in taken]),
+        shifted=tuple(_in_order(own, drawn[at :: learning.draws]) for at in range(learning.draws)),
+        bad=_in_order(own_bad, [bad for _, bad in taken]),
+    )
 
 
-def _in_order(pieces: Sequence[tuple[npt.NDArray[np.intp], Columns]]) -> Columns:
-    order = np.argsort(np.concatenate([where for where, _ in pieces]))
-    names: Any = pieces[0][1].keys()
-    return {name: np.concatenate([columns[name] for _, columns in pieces])[order] for name in names}
+def _in_order(where: Sequence[npt.NDArray[np.intp]], pieces: Sequence[Columns]) -> Columns:
+    order = np.argsort(np.concatenate(where))
+    return {name: np.concatenate([columns[name] for columns in pieces])[order] for name in pieces[0]}
 
 
 def ncc_floor(crossfit: CrossFit) -> float:
@@ -111,8 +126,9 @@ def ncc_floor(crossfit: CrossFit) -> float:
     Well below what good parts reach in their own and in another day's light: a defect lowers the NCC too,
     and a defective part is not an unknown one.
     """
-    reached = float(
-        np.quantile(np.concatenate([crossfit.good["ncc"], crossfit.shifted["ncc"]]), FLOOR_QUANTILE)
+    reached = median_high(
+        float(np.quantile(np.concatenate([crossfit.good["ncc"], shifted["ncc"]]), FLOOR_QUANTILE))
+        for shifted in crossfit.shifted
     )
     return float(np.clip(1 - FLOOR_DISTANCE * (1 - reached), 0.0, HIGHEST_FLOOR))
 
@@ -128,6 +144,9 @@ def choose_thresholds(
     defect that bound is the threshold of every policy that weighs defects. A ``value`` is one of
     `defect_score`; the other columns then choose as under ``f1``.
 
+    One draw of copies hardly reaches that far, and the threshold would hang on it: there are several, each
+    chosen by alone, and the median counts. All of them as one sample would outweigh the images as taken.
+
     Raises
     ------
     ValueError
@@ -136,19 +155,23 @@ def choose_thresholds(
     thresholds = {}
     for column, direction in SCORE_DIRECTIONS.items():
         own = Policy() if policy.name == "value" and column != "defect_score" else policy
-        good, shifted, bad = (
+        good, bad, *draws = (
             direction * columns[column].astype(np.float64)
-            for columns in (crossfit.good, crossfit.shifted, crossfit.bad)
+            for columns in (crossfit.good, crossfit.bad, *crossfit.shifted)
         )
-        other_day = Tail.fit(shifted).threshold(OTHER_DAY_RATE)
+        limits = [Tail.fit(shifted).threshold(OTHER_DAY_RATE) for shifted in draws]
         if own.needs_defects and not len(bad):
-            chosen = other_day
-        else:
+            chosen = limits
+        elif own.name == "f1":
             # The gap to the bad ones begins where the good ones of another day end.
-            everywhere = np.concatenate([good, shifted]) if own.name == "f1" else good
-            chosen = own.choose(everywhere, bad, prevalence)
-            chosen = min(chosen, other_day) if own.name == "f1" else chosen
-        thresholds[column] = direction * chosen
+            chosen = [
+                min(own.choose(np.concatenate([good, shifted]), bad, prevalence), limit)
+                for shifted, limit in zip(draws, limits, strict=True)
+            ]
+        else:
+            chosen = [own.choose(good, bad, prevalence)]
+        # One of them, not a mean of two: that may be the score of an image.
+        thresholds[column] = direction * median_high(chosen)
     return thresholds
 
 
@@ -163,14 +186,19 @@ def choose_face_thresholds(
     chosen = {}
     names, counts = np.unique(crossfit.good["face"], return_counts=True)
     for name in names[counts >= FEWEST_PER_FACE]:
-        own = {"good": crossfit.good, "shifted": crossfit.shifted, "bad": crossfit.bad}
-        for stack, columns in own.items():
-            mine = columns["face"] == name
-            if mine.any() or stack != "bad":
-                own[stack] = {column: values[mine] for column, values in columns.items()}
-        if len(own["shifted"]["face"]):
-            chosen[str(name)] = choose_thresholds(CrossFit(**own), policy, prevalence)
+        own_good, own_bad, *draws = (
+            _of_face(columns, name) for columns in (crossfit.good, crossfit.bad, *crossfit.shifted)
+        )
+        shifted = tuple(columns for columns in draws if len(columns["face"]))
+        if shifted:
+            own = CrossFit(own_good, shifted, own_bad if len(own_bad["face"]) else crossfit.bad)
+            chosen[str(name)] = choose_thresholds(own, policy, prevalence)
     return chosen
+
+
+def _of_face(columns: Columns, name: str) -> Columns:
+    own = columns["face"] == name
+    return {column: values[own] for column, values in columns.items()}
 
 
 def expect(crossfit: CrossFit, bank: Bank, good_groups: Groups, bad_groups: Groups) -> dict[str, Expectation]:

@@ -35,6 +35,8 @@ class Learning:
         Images and copies of a face, at least: where images are few, each has more copies.
     folds
         Parts the images are divided into for cross-fitting, at least 2.
+    draws
+        Augmented copies of each image that thresholds are chosen by, one set of all images after another.
     seed
         Of all chance there is.
     """
@@ -44,6 +46,7 @@ class Learning:
     copies: int = 3
     least: int = 60
     folds: int = 3
+    draws: int = 9
     seed: int = 0
 
     def copies_of(self, images: int) -> int:
@@ -69,8 +72,8 @@ class Learning:
         _, factor, (down, across) = Grid.of(self.size)
         pixels, places = self.size[0] * self.size[1], down * across
         count = sum(images)
-        # The good ones once more, those that look mislabelled left out, and of each a copy.
-        kept = (2 * count + defective) * image_size[0] * image_size[1] + count * pixels
+        # The good ones once more, those that look mislabelled left out.
+        kept = (2 * count + defective) * image_size[0] * image_size[1]
         banks = len(images) * (self.folds + 1) * ((self.components + 4) * places + pixels) * 4
         # Squares of a few, while those of the few before are still there, and what is found of them.
         squares = (2 * factor**2 + 8) * places * 4
@@ -78,8 +81,8 @@ class Learning:
         # Copies in bytes, and what is laid on the grid: whole, of some folds, and about its mean.
         taught = sum(row * (pixels + 3 * places * 4) + 4 * row * row * 4 + AT_ONCE * squares for row in rows)
         # What is rebuilt of a fold's images, and what faces are known by.
-        each = 4 * (CHUNK + 8 * len(images)) * places * 4 + FEW * squares
-        # Images and copies of all faces, and those of every fold.
+        each = 4 * (min(CHUNK, count) + 8 * len(images)) * places * 4 + FEW * squares
+        # Images of all faces, and those and copies of every fold.
         judged = 3 * (count + defective) * pixels + min(threads, self.folds) * each
         return kept + banks + max(taught, judged)
 
@@ -96,8 +99,6 @@ class Lesson:
         Per fold, the face learnt from the other folds' images.
     fold_of
         The fold of each image, (N,).
-    shifted
-        One augmented copy of each image, uint8 (N, H, W): what another day's light and pose would have shown.
     held_out
         Whether the spread is of residuals that no bank was taught with; False where there were too few runs.
     """
@@ -105,7 +106,6 @@ class Lesson:
     face: Face
     without: tuple[Face, ...]
     fold_of: npt.NDArray[np.int64]
-    shifted: npt.NDArray[np.uint8]
     held_out: bool
 
 
@@ -199,8 +199,6 @@ def _learn_face(name: str, sample: Sample, learning: Learning, rng: np.random.Ge
         face=spread.lay_on(replace(whole, centre=centre.reshape(target.shape), components=components)),
         without=tuple(map(spread.lay_on, fold_faces)),
         fold_of=fold_of,
-        # Copied, or the other copies would stay as long as it does.
-        shifted=copies[::copies_each].copy() if copies_each else images,
         held_out=held_out,
     )
 

@@ -92,7 +92,7 @@ def teach(
         thresholds={},
         # Suspects too: they were looked at.
         taught=frozenset(content for sample in (*good.values(), bad) for content in sample.hashes),
-        reference=Reference.of(list(good), crossfit.good, crossfit.shifted, runs_of(kept.values())),
+        reference=Reference.of(list(good), crossfit.good, crossfit.every_copy, runs_of(kept.values())),
     )
     return Taught(bank, crossfit, kept, suspects)
 

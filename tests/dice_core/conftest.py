@@ -67,7 +67,7 @@ def nothing():
 
 @pytest.fixture(scope="session")
 def learning():
-    return Learning((SIDE, SIDE), components=4)
+    return Learning((SIDE, SIDE), components=4, draws=3)
 
 
 @pytest.fixture(scope="session")

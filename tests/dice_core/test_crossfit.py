@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dice_core.augment import augment
 from dice_core.bank import Bank
 from dice_core.crossfit import (
     FEWEST_PER_FACE,
@@ -30,11 +31,11 @@ def columns(values, direction=1):
 
 
 def crossfit_of(good, bad=(), shifted=None):
-    return CrossFit(columns(good), columns(good if shifted is None else shifted), columns(bad))
+    return CrossFit(columns(good), (columns(good if shifted is None else shifted),), columns(bad))
 
 
 def correlating(good, shifted):
-    return CrossFit({"ncc": np.array(good)}, {"ncc": np.array(shifted)}, {"ncc": np.empty(0)})
+    return CrossFit({"ncc": np.array(good)}, ({"ncc": np.array(shifted)},), {"ncc": np.empty(0)})
 
 
 def without_fold(lessons, fold):
@@ -44,20 +45,20 @@ def without_fold(lessons, fold):
 
 def test_every_image_is_judged_without_its_fold_and_in_order(samples, lessons, crossfit, learning):
     images = np.concatenate([sample.images for sample in samples.values()])
-    shifted = np.concatenate([lesson.shifted for lesson in lessons])
     folds = np.concatenate([lesson.fold_of for lesson in lessons])
     assert set(folds.tolist()) == {0, 1, 2}
-    assert len(crossfit.good["ncc"]) == len(crossfit.shifted["ncc"]) == len(images) == len(shifted)
+    assert len(crossfit.shifted) == learning.draws > 1
     for fold in range(3):
-        bank = without_fold(lessons, fold)
-        unsteady = Scorer(bank, np.random.default_rng([learning.seed, fold]))
-        for found, scorer, stack in (
-            (crossfit.good, Scorer(bank), images),
-            (crossfit.shifted, unsteady, shifted),
-        ):
-            expected = scorer.score(stack[folds == fold])
+        bank, own = without_fold(lessons, fold), folds == fold
+        expected = [Scorer(bank).score(images[own])]
+        for draw in range(learning.draws):
+            rng = np.random.default_rng([learning.seed, fold, draw])
+            copies = augment(images[own], 1, rng)
+            expected.append(Scorer(bank, rng).score(copies))
+        for found, wanted in zip((crossfit.good, *crossfit.shifted), expected, strict=True):
+            assert len(found["ncc"]) == len(images)
             for name in SCORE_DIRECTIONS:
-                np.testing.assert_allclose(found[name][folds == fold], expected[name], rtol=1e-4, atol=1e-6)
+                np.testing.assert_allclose(found[name][own], wanted[name], rtol=1e-4, atol=1e-6)
     assert crossfit.good["face"].tolist() == ["one"] * 24 + ["two"] * 24
 
 
@@ -98,8 +99,16 @@ def test_no_bad_image_gives_columns_without_rows(crossfit):
 
 def test_more_threads_find_the_same(samples, lessons, nothing, learning, crossfit):
     again = cross_fit(samples, lessons, nothing, learning, threads=2)
-    for name, column in crossfit.good.items():
-        np.testing.assert_array_equal(again.good[name], column)
+    for found, wanted in zip((again.good, *again.shifted), (crossfit.good, *crossfit.shifted), strict=True):
+        for name, column in wanted.items():
+            np.testing.assert_array_equal(found[name], column)
+
+
+def test_each_draw_is_of_other_copies(crossfit):
+    scores = [tuple(draw["defect_score"].tolist()) for draw in (crossfit.good, *crossfit.shifted)]
+    assert len(set(scores)) == len(scores)
+    every = crossfit.every_copy["defect_score"].tolist()
+    assert every == [score for draw in scores[1:] for score in draw]
 
 
 def test_faces_of_too_few_runs_are_judged_too(draw_faces, sample_of, nothing, learning):
@@ -148,6 +157,51 @@ def test_without_bad_images_the_tail_of_other_light_and_pose_decides(column, pol
     assert found > 4
 
 
+@pytest.mark.parametrize("bad", [[], [8, 9]], ids=["no defect", "defects"])
+@pytest.mark.parametrize("column", SCORE_DIRECTIONS)
+def test_a_threshold_is_the_median_of_those_by_each_draw(column, bad):
+    good = np.linspace(1, 2, 50)
+    draws = [good * times for times in (1.3, 1.1, 1000.0, 1.2, 1.4)]
+    alone = [choose_thresholds(crossfit_of(good, bad, shifted), Policy())[column] for shifted in draws]
+    every = CrossFit(columns(good), tuple(columns(shifted) for shifted in draws), columns(bad))
+    assert choose_thresholds(every, Policy())[column] == sorted(alone)[2]
+    # Between two it is one of them, for their mean may be a score.
+    even = CrossFit(columns(good), every.shifted[:2], columns(bad))
+    assert choose_thresholds(even, Policy())[column] in alone[:2]
+
+
+def test_a_floor_is_the_median_of_those_by_each_draw():
+    good, draws = [0.99] * 9, ([0.85] * 9, [0.3] * 9, [0.8] * 9)
+    floors = [ncc_floor(correlating(good, shifted)) for shifted in draws]
+    every = CrossFit(
+        {"ncc": np.array(good)},
+        tuple({"ncc": np.array(shifted)} for shifted in draws),
+        {"ncc": np.empty(0)},
+    )
+    assert ncc_floor(every) == sorted(floors)[1] == pytest.approx(0.5)
+
+
+def test_a_threshold_hangs_less_on_chance_than_one_draw():
+    rng = np.random.default_rng(0)
+    good = rng.exponential(size=300)
+
+    def spread(draws):
+        chosen = [
+            choose_thresholds(
+                CrossFit(
+                    columns(good),
+                    tuple(columns(2 * rng.exponential(size=300)) for _ in range(draws)),
+                    columns([]),
+                ),
+                Policy(),
+            )["defect_score"]
+            for _ in range(40)
+        ]
+        return np.std(chosen) / np.mean(chosen)
+
+    assert spread(9) < spread(1) / 1.6
+
+
 def test_a_value_is_the_defect_scores_and_the_other_columns_choose_for_themselves():
     fit = crossfit_of(np.linspace(1, 2, 50), [8, 9])
     found, best = (choose_thresholds(fit, policy) for policy in (Policy("value", 42.0), Policy()))
@@ -181,7 +235,7 @@ def two_faces(few=FEWEST_PER_FACE, bad=(("b", 90.0),)):
     rng = np.random.default_rng(0)
     values = np.concatenate([rng.exponential(size=100), 10 * rng.exponential(size=few)])
     good = of_faces(values, ["a"] * 100 + ["b"] * few)
-    return CrossFit(good, good, of_faces([value for _, value in bad], [face for face, _ in bad]))
+    return CrossFit(good, (good,), of_faces([value for _, value in bad], [face for face, _ in bad]))
 
 
 @pytest.mark.parametrize("text", ["f1", "recall=1", "fpr=0.05", "quantile=0.9", "budget=5/100"])
@@ -190,11 +244,11 @@ def test_each_face_chooses_from_its_own_images(text):
     own = choose_face_thresholds(fit, policy)
     assert own.keys() == {"a", "b"}
     for face, thresholds in own.items():
-        mine = {
-            name: {column: values[stack["face"] == face] for column, values in stack.items()}
-            for name, stack in (("good", fit.good), ("shifted", fit.shifted), ("bad", fit.bad))
-        }
-        assert thresholds == choose_thresholds(CrossFit(**mine), policy)
+        good, shifted, bad = (
+            {column: values[stack["face"] == face] for column, values in stack.items()}
+            for stack in (fit.good, *fit.shifted, fit.bad)
+        )
+        assert thresholds == choose_thresholds(CrossFit(good, (shifted,), bad), policy)
     assert 3 * own["a"]["defect_score"] < own["b"]["defect_score"]
 
 

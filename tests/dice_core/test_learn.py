@@ -24,7 +24,6 @@ def test_a_lesson_is_of_the_shapes_that_scoring_needs(lessons, samples, learning
     for lesson, (name, sample) in zip(lessons, samples.items(), strict=True):
         assert lesson.held_out
         assert (lesson.face.name, lesson.face.images) == (name, 24)
-        assert lesson.shifted.shape == sample.images.shape
         assert len(lesson.without) == learning.folds
         np.testing.assert_array_equal(lesson.fold_of, sample.folds(learning.folds))
         np.testing.assert_allclose(lesson.face.mean, sample.images.mean(axis=0), atol=1e-3)
@@ -118,20 +117,18 @@ def test_equal_seeds_learn_the_same_on_any_number_of_threads(samples, lessons, l
     assert sorted(told) == ["one", "two"]
     for one, other in zip(lessons, again, strict=True):
         assert_equal_faces(one.face, other.face)
-        np.testing.assert_array_equal(one.shifted, other.shifted)
         for without, same in zip(one.without, other.without, strict=True):
             assert_equal_faces(without, same)
 
 
 def test_another_seed_draws_other_copies(samples, lessons, learning):
     other = learn(samples, replace(learning, seed=1))
-    assert (other[0].shifted != lessons[0].shifted).any()
+    assert (other[0].face.components != lessons[0].face.components).any()
 
 
 def test_a_smaller_working_size_learns_smaller_faces(draw_faces, sample_of, learning):
     lesson = learn({"one": sample_of(draw_faces(0, 24, side=64))}, learning)[0]
     assert lesson.face.mean.shape == (32, 32)
-    assert lesson.shifted.shape == (24, 32, 32)
 
 
 def test_nothing_to_learn_from_is_refused(nothing, samples, learning):
