@@ -14,7 +14,7 @@ from dice_core.augment import augment
 from dice_core.bank import Bank
 from dice_core.expectation import Expectation
 from dice_core.learn import Learning, Lesson
-from dice_core.policy import Policy
+from dice_core.policy import Policy, highest_f1
 from dice_core.rows import SCORE_DIRECTIONS
 from dice_core.sample import Sample
 from dice_core.score import Columns, Scorer, resize
@@ -139,8 +139,8 @@ def choose_thresholds(
     """Choose the threshold of every score column from cross-fitted scores.
 
     Known defects may be grosser than those to come, and other days' good parts score higher than those
-    that were seen. So under the policy ``f1`` a threshold lies between the good and the bad where they
-    separate, but no higher than what good parts in another light and pose hardly ever reach. Without a known
+    that were seen. So under the policy ``f1`` a threshold is that of the highest F1 to expect, but no higher
+    than what good parts in another light and pose hardly ever reach. Without a known
     defect that bound is the threshold of every policy that weighs defects. A ``value`` is one of
     `defect_score`; the other columns then choose as under ``f1``.
 
@@ -165,7 +165,7 @@ def choose_thresholds(
         elif own.name == "f1":
             # The gap to the bad ones begins where the good ones of another day end.
             chosen = [
-                min(own.choose(np.concatenate([good, shifted]), bad, prevalence), limit)
+                min(highest_f1(np.concatenate([good, shifted]), bad, prevalence), limit)
                 for shifted, limit in zip(draws, limits, strict=True)
             ]
         else:

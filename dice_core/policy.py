@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ FORMS = "f1, recall=R, fpr=R, cost=miss:C,alarm:C, budget=ALARMS/IMAGES, quantil
 
 EXPECTED_FPR = 0.001
 """Share of good images called where no defect is known to choose by."""
+
+COMMONEST = 0.05
+"""Share of parts that defective ones are taken for at most: they are rare, but known ones are collected."""
 
 _SHARES = ("recall", "fpr", "quantile")
 _FAINTER = 0.1
@@ -168,6 +172,32 @@ def _calling(tail: Tail, rate: float) -> float:
     return max(threshold, tail.clear_of(rate)) if rate * len(tail.falling) >= 1 else threshold
 
 
+def highest_f1(good: Scores, bad: Scores, prevalence: float | None = None) -> float:
+    """Find the threshold whose F1 is the highest to expect of parts to come.
+
+    By counting, any place in the gap between good and bad is the best, and where that gap lies hangs on
+    single images. Here the tail of the good goes on into it, and so do defects fainter than those known.
+
+    Parameters
+    ----------
+    good, bad
+        Scores, (N,) and (M,), the higher the worse, at least one of each.
+    prevalence
+        Share of the parts to come that are defective, over 0; by default that of these, `COMMONEST` at most.
+
+    Raises
+    ------
+    ValueError
+        Where there are no good images.
+    """
+    tail = Tail.fit(good)
+    share = min(len(bad) / (len(good) + len(bad)), COMMONEST) if prevalence is None else prevalence
+    thresholds = _candidates(tail, bad)
+    found = share * (1 - _Missed(tail.falling, bad).share(thresholds))
+    alarms = (1 - share) * np.array([tail.rate(threshold) for threshold in thresholds])
+    return float(thresholds[(found / (found + alarms + share)).argmax()])
+
+
 class _Missed:
     """The share of defective parts under a threshold, each known one standing for fainter ones too.
 
@@ -176,19 +206,26 @@ class _Missed:
     """
 
     def __init__(self, good: Scores, bad: Scores) -> None:
-        if len(bad) > _STEPS:
-            bad = np.quantile(bad, (np.arange(_STEPS) + 0.5) / _STEPS)
         self._bad = np.sort(np.asarray(bad, np.float64))
         self.distance = max(float(np.median(self._bad) - np.median(good)) * _FAINTER, 0.0)
 
     def share(self, thresholds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Give the share missed at each of some thresholds, (T,)."""
+        under = np.searchsorted(self._bad, thresholds)
         if not self.distance:
-            return np.searchsorted(self._bad, thresholds) / len(self._bad)
-        shares = [
-            np.exp(np.minimum(threshold - self._bad, 0) / self.distance).mean() for threshold in thresholds
-        ]
-        return np.array(shares)
+            return under / len(self._bad)
+        above = np.append(self._bad, np.inf)[under]
+        faint = self._weights[under] * np.exp((thresholds - above) / self.distance)
+        return np.asarray((under + faint) / len(self._bad))
+
+    @cached_property
+    def _weights(self) -> npt.NDArray[np.float64]:
+        """How many known ones from each on stand for one that is missed just under it, (M + 1,)."""
+        fall = np.exp(-np.diff(self._bad) / self.distance)
+        weights = [0.0, 1.0]
+        for step in fall[::-1]:
+            weights.append(1 + weights[-1] * step)
+        return np.array(weights[::-1])
 
 
 def _least_cost(tail: Tail, bad: Scores, miss: float, prevalence: float) -> float:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dice_core.policy import EXPECTED_FPR, Policy
+from dice_core.policy import COMMONEST, EXPECTED_FPR, Policy, _Missed, highest_f1
 from dice_core.tail import Tail
 from dice_core.threshold import Confusion, Sweep
 
@@ -124,6 +124,82 @@ def test_f1_lies_between_what_is_separate_and_is_the_best_otherwise(rng):
     threshold = Policy().choose(good, bad)
     rows = [(value, False) for value in good] + [(value, True) for value in bad]
     assert called_at(rows, threshold).f1 == pytest.approx(Sweep.of(*apart(rows)).best()[1])
+
+
+# Expecting
+
+
+def f1_of(threshold, good, bad, prevalence):
+    recall, alarms = (bad >= threshold).mean(), (good >= threshold).mean()
+    return 2 * prevalence * recall / (prevalence * recall + (1 - prevalence) * alarms + prevalence)
+
+
+@pytest.mark.parametrize("prevalence", [0.001, 0.05, 0.3])
+def test_the_f1_to_expect_is_about_the_highest_that_could_be(prevalence):
+    rng = np.random.default_rng(0)
+    threshold = highest_f1(rng.normal(0, 1, 5000), rng.normal(4, 1, 300), prevalence)
+    good, bad = rng.normal(0, 1, 400_000), rng.normal(4, 1, 400_000)
+    best = max(f1_of(other, good, bad, prevalence) for other in np.linspace(0, 6, 200))
+    # That fainter defects than the known are expected costs some of it, the more the rarer they are.
+    assert f1_of(threshold, good, bad, prevalence) > (0.93 if prevalence < 0.01 else 0.97) * best
+
+
+@pytest.mark.parametrize("bad", [[50.0], [50.0] * 30, [20.0, 50.0, 80.0]])
+def test_the_f1_to_expect_leans_on_no_single_image(bad):
+    good = np.random.default_rng(0).exponential(size=2000)
+    threshold = highest_f1(good, np.array(bad))
+    assert good.max() < threshold < 0.8 * min(bad)
+    wild = np.append(good, 0.9 * min(bad))
+    assert highest_f1(wild, np.array(bad)) < 0.8 * min(bad)
+
+
+def test_the_f1_to_expect_hangs_less_on_the_sample_than_the_one_counted():
+    rng = np.random.default_rng(0)
+    drawn = [(rng.exponential(size=300), rng.normal(14, 2, 40)) for _ in range(40)]
+    expected, counted = (
+        [choose(good, bad) for good, bad in drawn] for choose in (highest_f1, Policy().choose)
+    )
+    assert np.std(expected) < 0.7 * np.std(counted)
+
+
+def test_the_rarer_defects_are_the_higher_the_threshold():
+    rng = np.random.default_rng(0)
+    good, bad = rng.exponential(size=2000), rng.normal(10, 3, 100)
+    of = [highest_f1(good, bad, prevalence) for prevalence in (0.2, COMMONEST, 0.01, 0.0001)]
+    assert of == sorted(of)
+    assert len(set(of)) == 4
+
+
+def test_defects_that_were_collected_are_not_taken_for_as_many_to_come():
+    good, bad = np.random.default_rng(0).exponential(size=400), GOOD + 5
+    few, many = bad[::10], np.concatenate([bad, bad])
+    assert highest_f1(good, bad) == highest_f1(good, bad, COMMONEST) == pytest.approx(highest_f1(good, many))
+    assert highest_f1(good, few) == highest_f1(good, few, len(few) / (400 + len(few)))
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.floats(-10, 10), min_size=1, max_size=20),
+    st.lists(st.floats(-10, 30), min_size=1, max_size=20),
+    st.lists(st.floats(-40, 60), min_size=1, max_size=20),
+)
+def test_what_is_missed_falls_off_below_every_known_defect(good, bad, thresholds):
+    missed = _Missed(np.array(good), np.array(bad))
+    for threshold, share in zip(thresholds, missed.share(np.array(thresholds)), strict=True):
+        below = [
+            1.0
+            if value < threshold
+            else math.exp((threshold - value) / missed.distance)
+            if missed.distance
+            else 0.0
+            for value in bad
+        ]
+        assert share == pytest.approx(sum(below) / len(bad), abs=1e-9)
+
+
+def test_an_f1_without_good_images_is_refused():
+    with pytest.raises(ValueError, match="good"):
+        highest_f1(NONE, GOOD)
 
 
 # Shares of the good
