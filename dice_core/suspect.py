@@ -26,6 +26,9 @@ FACTOR = 4.0
 """How many times as high as that a score makes an image a suspect; the oddest good ones of a day come near
 it, and to leave one of them out costs little."""
 
+ROUNDS = 3
+"""How often suspects are looked for, at most: where many are mislabelled the odder ones hide others."""
+
 _MOST_FOR_MEDIAN = 200
 _LEAST_DEVIATION = 4.0
 _NORMAL = 1.4826
@@ -33,6 +36,8 @@ _NORMAL = 1.4826
 
 def suspicion(sample: Sample, size: tuple[int, int], rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """Tell how odd each image of a face is among its own.
+
+    Suspects have no part in what is usual: once some are found, the others are looked at again without them.
 
     Parameters
     ----------
@@ -49,6 +54,17 @@ def suspicion(sample: Sample, size: tuple[int, int], rng: np.random.Generator) -
         (N,): an image's highest evidence over what is usual; from `FACTOR` up it is a suspect. 0 where there
         are fewer than `FEWEST` images.
     """
+    odd = np.zeros(len(sample))
+    for _ in range(ROUNDS):
+        left = odd < FACTOR
+        odd[left] = _oddity(sample.only(left), size, rng)
+        if (odd[left] < FACTOR).all():
+            break
+    return odd
+
+
+def _oddity(sample: Sample, size: tuple[int, int], rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Tell how odd each image is among those that are taken for good so far."""
     count = len(sample)
     if count < FEWEST:
         return np.zeros(count)

@@ -46,6 +46,18 @@ def test_defective_ones_do_not_excuse_each_other(draw_faces, oddity):
     assert np.flatnonzero(oddity(images) >= FACTOR).tolist() == bad
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("count", [14, 18])
+def test_where_many_are_defective_those_that_are_left_are_found_again(draw_faces, oddity, count, seed):
+    """More than are mistrusted at once, so that some teach what hides them."""
+    images, rng = draw_faces(1, 60, seed=2 + seed), np.random.default_rng(seed)
+    bad = np.sort(rng.choice(60, count, replace=False))
+    for at in bad:
+        y, x = rng.integers(6, 22), rng.integers(8, 14)
+        images[at, y : y + 3, x : x + 10] = rng.integers(0, 80)
+    assert np.flatnonzero(oddity(images) >= FACTOR).tolist() == bad.tolist()
+
+
 def test_a_light_that_many_share_is_no_reason(draw_faces, oddity):
     images = draw_faces(1, 60, seed=2).astype(float)
     images[::4] *= np.linspace(0.85, 1.15, SIZE[1])
