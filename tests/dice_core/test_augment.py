@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from dice_core.augment import GAIN, ROTATION, SCALE, SHIFT, SPOT_GAIN, _warp, augment
+from dice_core import affine
+from dice_core.augment import GAIN, ROTATION, SCALE, SHIFT, SPOT_GAIN, _shine, _transforms, augment
 
 SHAPE = (20, 28)
 
@@ -28,11 +29,11 @@ def warp(
     radius=(5.0, 5.0),
     turn=0.0,
 ):
-    pose = np.array([[np.cos(angle) / scale, np.sin(angle) / scale, *shift]], np.float32)
+    transforms = _transforms(np.array([angle]), np.array([scale]), np.array([shift], float))
     falloff = 0.5 / np.square(radius)
     light = np.array([[gain, spot, *middle, np.cos(turn), np.sin(turn), *falloff]], np.float32)
     drawn = np.empty((1, *image.shape), np.uint8)
-    _warp(image[None], 1, pose, light, drawn)
+    _shine(affine.warp(image[None].astype(np.float32), transforms), light, drawn)
     return drawn[0]
 
 
