@@ -1,5 +1,6 @@
 """Augmented copies: good images as another capture session would have shown them, in other pose and light."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ SPOT_GAIN = (-0.10, 0.90)
 SPOT_RADIUS = (0.06, 0.35)
 """Least and greatest standard deviation of the spot along either axis, as a share of the longer side."""
 
-_AT_ONCE = 16  # few enough for the second cache
+_PIXELS_AT_ONCE = 1 << 18  # few enough for the second cache
 
 
 def augment(images: npt.NDArray[np.uint8], copies: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
@@ -55,8 +56,9 @@ def augment(images: npt.NDArray[np.uint8], copies: int, rng: np.random.Generator
     light = np.column_stack([gain, spot, middle, np.cos(turn), np.sin(turn), 0.5 / radius**2])
     of = np.arange(count) // max(copies, 1)
     drawn = np.empty((count, *images.shape[1:]), np.uint8)
-    for start in range(0, count, _AT_ONCE):
-        few = slice(start, start + _AT_ONCE)
+    at_once = max(1, _PIXELS_AT_ONCE // math.prod(images.shape[1:]))
+    for start in range(0, count, at_once):
+        few = slice(start, start + at_once)
         posed = warp(images[of[few]].astype(np.float32), transforms[few])
         _shine(posed, light[few].astype(np.float32), drawn[few])
     return drawn

@@ -22,6 +22,8 @@ from dice_core.tail import Groups, Tail
 
 OTHER_DAY_RATE = 0.0005
 """Share of good images in another day's light and pose that may be called before a threshold is too low."""
+COMMONEST = 0.05
+"""Share of parts that defective ones are taken for at most: they are rare, but known ones are collected."""
 FEWEST_PER_FACE = 50
 """Good images of a face under which it has no thresholds of its own."""
 
@@ -82,7 +84,7 @@ def cross_fit(
     learning
         As `learn` was given it.
     threads
-        Folds scored at once.
+        Folds, and draws of copies of them, scored at once.
     """
     images = np.concatenate([resize(sample.images, learning.size) for sample in samples.values()])
     fold_of = np.concatenate([lesson.fold_of for lesson in lessons])
@@ -102,7 +104,8 @@ def cross_fit(
 
     def another_day(fold_and_draw: tuple[int, int]) -> Columns:
         fold, draw = fold_and_draw
-        rng = np.random.default_rng([learning.seed, fold, draw])
+        # The 2 keeps it apart from the chance that learning and sifting go by.
+        rng = np.random.default_rng([learning.seed, 2, fold, draw])
         return Scorer(without(fold), rng).score(augment(images[own[fold]], 1, rng))
 
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
@@ -147,11 +150,28 @@ def choose_thresholds(
     One draw of copies hardly reaches that far, and the threshold would hang on it: there are several, each
     chosen by alone, and the median counts. All of them as one sample would outweigh the images as taken.
 
+    Parameters
+    ----------
+    prevalence
+        Share of the parts to come that are defective. Where nobody knows, ``f1`` takes the share of the known
+        ones among these images, `COMMONEST` at most.
+
     Raises
     ------
     ValueError
         Where the policy cannot be kept, as `Policy.choose` says.
     """
+    return _choose(crossfit, policy, prevalence, _share(crossfit, prevalence))
+
+
+def _share(crossfit: CrossFit, prevalence: float | None) -> float:
+    if prevalence is not None:
+        return prevalence
+    good, bad = (len(next(iter(columns.values()))) for columns in (crossfit.good, crossfit.bad))
+    return min(bad / (good + bad), COMMONEST)
+
+
+def _choose(crossfit: CrossFit, policy: Policy, prevalence: float | None, share: float) -> dict[str, float]:
     thresholds = {}
     for column, direction in SCORE_DIRECTIONS.items():
         own = Policy() if policy.name == "value" and column != "defect_score" else policy
@@ -165,7 +185,7 @@ def choose_thresholds(
         elif own.name == "f1":
             # The gap to the bad ones begins where the good ones of another day end.
             chosen = [
-                min(highest_f1(np.concatenate([good, shifted]), bad, prevalence), limit)
+                min(highest_f1(np.concatenate([good, shifted]), bad, share), limit)
                 for shifted, limit in zip(draws, limits, strict=True)
             ]
         else:
@@ -192,7 +212,8 @@ def choose_face_thresholds(
         shifted = tuple(columns for columns in draws if len(columns["face"]))
         if shifted:
             own = CrossFit(own_good, shifted, own_bad if len(own_bad["face"]) else crossfit.bad)
-            chosen[str(name)] = choose_thresholds(own, policy, prevalence)
+            # How many of the face are known tells nothing of how many come, least of all where none is.
+            chosen[str(name)] = _choose(own, policy, prevalence, _share(crossfit, prevalence))
     return chosen
 
 

@@ -36,7 +36,7 @@ class Learning:
     folds
         Parts the images are divided into for cross-fitting, at least 2.
     draws
-        Augmented copies of each image that thresholds are chosen by, one set of all images after another.
+        Augmented copies of each image that thresholds are chosen by, at least 1.
     seed
         Of all chance there is.
     """
@@ -65,7 +65,7 @@ class Learning:
         images
             Good ones of each face.
         threads
-            Faces learnt, and folds scored, at once.
+            Faces learnt, and folds and draws of them scored, at once.
         defective
             Those that are known.
         """
@@ -82,8 +82,9 @@ class Learning:
         taught = sum(row * (pixels + 3 * places * 4) + 4 * row * row * 4 + AT_ONCE * squares for row in rows)
         # What is rebuilt of a fold's images, and what faces are known by.
         each = 4 * (min(CHUNK, count) + 8 * len(images)) * places * 4 + FEW * squares
-        # Images of all faces, and those and copies of every fold.
-        judged = 3 * (count + defective) * pixels + min(threads, self.folds) * each
+        # Images of all faces, and those and the copies of every fold that is scored.
+        at_once = min(threads, self.folds * self.draws)
+        judged = 2 * (count + defective) * pixels + at_once * (each + 2 * -(-count // self.folds) * pixels)
         return kept + banks + max(taught, judged)
 
 

@@ -15,9 +15,6 @@ FORMS = "f1, recall=R, fpr=R, cost=miss:C,alarm:C, budget=ALARMS/IMAGES, quantil
 EXPECTED_FPR = 0.001
 """Share of good images called where no defect is known to choose by."""
 
-COMMONEST = 0.05
-"""Share of parts that defective ones are taken for at most: they are rare, but known ones are collected."""
-
 _SHARES = ("recall", "fpr", "quantile")
 _FAINTER = 0.1
 """How far below known defects others are expected, as a share of their distance from the good."""
@@ -172,7 +169,7 @@ def _calling(tail: Tail, rate: float) -> float:
     return max(threshold, tail.clear_of(rate)) if rate * len(tail.falling) >= 1 else threshold
 
 
-def highest_f1(good: Scores, bad: Scores, prevalence: float | None = None) -> float:
+def highest_f1(good: Scores, bad: Scores, prevalence: float) -> float:
     """Find the threshold whose F1 is the highest to expect of parts to come.
 
     By counting, any place in the gap between good and bad is the best, and where that gap lies hangs on
@@ -183,19 +180,20 @@ def highest_f1(good: Scores, bad: Scores, prevalence: float | None = None) -> fl
     good, bad
         Scores, (N,) and (M,), the higher the worse, at least one of each.
     prevalence
-        Share of the parts to come that are defective, over 0; by default that of these, `COMMONEST` at most.
+        Share of the parts to come that are defective, over 0.
 
     Raises
     ------
     ValueError
-        Where there are no good images.
+        Where there are no good images, or a score is not finite.
     """
+    if not np.isfinite(bad).all():
+        raise ValueError("a score is not finite")
     tail = Tail.fit(good)
-    share = min(len(bad) / (len(good) + len(bad)), COMMONEST) if prevalence is None else prevalence
     thresholds = _candidates(tail, bad)
-    found = share * (1 - _Missed(tail.falling, bad).share(thresholds))
-    alarms = (1 - share) * np.array([tail.rate(threshold) for threshold in thresholds])
-    return float(thresholds[(found / (found + alarms + share)).argmax()])
+    found = prevalence * (1 - _Missed(tail.falling, bad).share(thresholds))
+    alarms = (1 - prevalence) * np.array([tail.rate(threshold) for threshold in thresholds])
+    return float(thresholds[(found / (found + alarms + prevalence)).argmax()])
 
 
 class _Missed:

@@ -70,7 +70,7 @@ def teach(
     anomaly_labels
         Names of folders that hold defective parts.
     threads
-        Faces learnt, and folds scored, at once.
+        Faces learnt, and folds and draws of them scored, at once.
     progress
         Told the name of each face as it is learnt.
 

@@ -119,6 +119,23 @@ def test_the_copies_of_an_image_are_beside_each_other(rng):
     assert len({copy.tobytes() for copy in drawn}) == 6
 
 
+@pytest.mark.parametrize("side", [16, 300, 600])
+def test_however_many_are_drawn_at_once_each_copy_is_of_its_image(rng, side):
+    levels = np.arange(60, 120, 2, dtype=np.uint8)[: max(5, 400 // side)]
+    images = np.broadcast_to(levels[:, None, None], (len(levels), side, side))
+    drawn = augment(images, 2, rng)
+    # The dimmest place of a copy is dimmed by its gain, and by a spot of shade at most.
+    least = (1 - GAIN) * (1 + SPOT_GAIN[0])
+    for number, copy in enumerate(drawn):
+        assert least * levels[number // 2] - 1 <= copy.min() <= (1 + GAIN) * levels[number // 2] + 1
+    lone = augment(images[-1:], 2, np.random.default_rng(5))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dice_core.augment._PIXELS_AT_ONCE", 1)
+        np.testing.assert_array_equal(augment(images[-1:], 2, np.random.default_rng(5)), lone)
+        rest = augment(images, 2, np.random.default_rng(6))
+    np.testing.assert_array_equal(augment(images, 2, np.random.default_rng(6)), rest)
+
+
 @pytest.mark.parametrize("count", [0, 2])
 def test_no_image_or_no_copy_gives_none(rng, count):
     assert augment(smooth(rng)[:count], 2 - count, rng).shape == (0, *SHAPE)

@@ -6,6 +6,7 @@ import pytest
 from dice_core.augment import augment
 from dice_core.bank import Bank
 from dice_core.crossfit import (
+    COMMONEST,
     FEWEST_PER_FACE,
     HIGHEST_FLOOR,
     OTHER_DAY_RATE,
@@ -18,7 +19,7 @@ from dice_core.crossfit import (
 )
 from dice_core.expectation import Expectation
 from dice_core.learn import learn
-from dice_core.policy import Policy
+from dice_core.policy import Policy, highest_f1
 from dice_core.rows import SCORE_DIRECTIONS
 from dice_core.score import Scorer
 from dice_core.tail import Tail
@@ -52,7 +53,7 @@ def test_every_image_is_judged_without_its_fold_and_in_order(samples, lessons, c
         bank, own = without_fold(lessons, fold), folds == fold
         expected = [Scorer(bank).score(images[own])]
         for draw in range(learning.draws):
-            rng = np.random.default_rng([learning.seed, fold, draw])
+            rng = np.random.default_rng([learning.seed, 2, fold, draw])
             copies = augment(images[own], 1, rng)
             expected.append(Scorer(bank, rng).score(copies))
         for found, wanted in zip((crossfit.good, *crossfit.shifted), expected, strict=True):
@@ -179,6 +180,38 @@ def test_a_floor_is_the_median_of_those_by_each_draw():
         {"ncc": np.empty(0)},
     )
     assert ncc_floor(every) == sorted(floors)[1] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("column", SCORE_DIRECTIONS)
+def test_the_highest_f1_is_of_good_ones_and_copies_and_of_the_share_that_is_told(column):
+    rng = np.random.default_rng(0)
+    good, shifted, bad = rng.exponential(size=300), 1 + rng.exponential(size=300), rng.normal(12, 2, 9)
+    fit = crossfit_of(good, bad, shifted)
+    everywhere = np.concatenate([good, shifted]).astype(np.float32).astype(float)
+    known = bad.astype(np.float32).astype(float)
+    for told, share in ((None, 9 / 309), (0.0001, 0.0001), (0.3, 0.3)):
+        chosen = SCORE_DIRECTIONS[column] * choose_thresholds(fit, Policy(), told)[column]
+        assert chosen == min(
+            highest_f1(everywhere, known, share), Tail.fit(everywhere[300:]).threshold(OTHER_DAY_RATE)
+        )
+    many = crossfit_of(good, np.tile(bad, 10), shifted)
+    assert choose_thresholds(many, Policy()) == choose_thresholds(many, Policy(), COMMONEST)
+
+
+def test_a_face_without_a_known_defect_is_not_taken_for_the_worst():
+    fit = two_faces(100, bad=[("b", 90.0 + n) for n in range(8)])
+    share = 8 / 208
+    assert choose_face_thresholds(fit, Policy()) == choose_face_thresholds(fit, Policy(), share)
+
+
+def test_every_draw_has_a_say_in_the_thresholds_of_a_face():
+    fit = two_faces(100, bad=[])
+    draws = tuple(
+        {name: values if name == "face" else values * times for name, values in fit.good.items()}
+        for times in (1.0, 3.0, 2.0)
+    )
+    every = choose_face_thresholds(replace(fit, shifted=draws), Policy())
+    assert every == choose_face_thresholds(replace(fit, shifted=draws[2:]), Policy())
 
 
 def test_a_threshold_hangs_less_on_chance_than_one_draw():

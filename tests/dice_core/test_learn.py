@@ -137,6 +137,26 @@ def test_nothing_to_learn_from_is_refused(nothing, samples, learning):
             learn(wrong, learning)
 
 
+@pytest.fixture
+def memory_of(draw_faces, sample_of, nothing):
+    """Bytes that teaching takes, and those stated before."""
+
+    def memory_of(learning, side, count, faces, threads):
+        drawn = {str(face): sample_of(draw_faces(face % 2, count, face, side)) for face in range(faces)}
+        # What is compiled once is no one's.
+        teach({"0": sample_of(draw_faces(0, 24, side=side))}, nothing, replace(learning, components=4))
+        tracemalloc.start()
+        try:
+            teach(drawn, nothing, learning, threads=threads)
+            taken = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        images = sum(sample.images.nbytes for sample in drawn.values())
+        return taken + images, learning.memory((side, side), [count] * faces, threads)
+
+    return memory_of
+
+
 @pytest.mark.parametrize("folds", [2, 3, 5])
 @pytest.mark.parametrize(
     ("side", "size", "count", "faces", "components"),
@@ -149,20 +169,18 @@ def test_nothing_to_learn_from_is_refused(nothing, samples, learning):
     ],
 )
 def test_no_more_memory_is_taken_than_is_stated_and_about_as_much(
-    draw_faces, sample_of, nothing, folds, side, size, count, faces, components
+    memory_of, folds, side, size, count, faces, components
 ):
-    learning = Learning((size, size), components, folds=folds)
-    drawn = {str(face): sample_of(draw_faces(face % 2, count, face, side)) for face in range(faces)}
-    # What is compiled once is no one's.
-    teach({"0": sample_of(draw_faces(0, 24, side=side))}, nothing, Learning((size, size), 4))
-    tracemalloc.start()
-    try:
-        teach(drawn, nothing, learning)
-        taken = tracemalloc.get_traced_memory()[1] + sum(sample.images.nbytes for sample in drawn.values())
-    finally:
-        tracemalloc.stop()
-    stated = learning.memory((side, side), [count] * faces, threads=1)
+    taken, stated = memory_of(Learning((size, size), components, folds=folds), side, count, faces, 1)
     assert 0.5 * stated < taken < stated
+
+
+@pytest.mark.parametrize(
+    ("side", "count", "faces", "threads"), [(128, 60, 1, 27), (64, 60, 3, 16), (512, 16, 1, 1)]
+)
+def test_nor_by_many_threads_or_of_large_images(memory_of, side, count, faces, threads):
+    taken, stated = memory_of(Learning((side, side), 20), side, count, faces, threads)
+    assert taken < stated
 
 
 def test_stated_memory_grows_with_all_that_takes_it():
@@ -173,6 +191,8 @@ def test_stated_memory_grows_with_all_that_takes_it():
     assert Learning((64, 64)).memory((640, 640), [50, 40], 1) > least
     assert Learning((64, 64)).memory((64, 64), [51, 40], 1) > least
     assert Learning((64, 64)).memory((64, 64), [50, 40], 1, defective=9) > least
-    two, three, eight = (Learning((64, 64)).memory((64, 64), [50, 40], threads) for threads in (2, 3, 8))
-    # There are two faces and three folds.
-    assert least < two <= three == eight
+    two, eight, many, more = (
+        Learning((64, 64)).memory((64, 64), [50, 40], threads) for threads in (2, 8, 27, 99)
+    )
+    # There are two faces, three folds and nine draws.
+    assert least < two < eight < many == more

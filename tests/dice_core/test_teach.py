@@ -6,6 +6,7 @@ import pytest
 from dice_core.crossfit import choose_face_thresholds, choose_thresholds, ncc_floor
 from dice_core.policy import Policy
 from dice_core.rows import SCORE_DIRECTIONS
+from dice_core.sample import runs_of
 from dice_core.suspect import FACTOR
 from dice_core.teach import set_thresholds, teach
 
@@ -24,6 +25,16 @@ def test_the_bank_holds_what_its_images_taught(taught, samples, lessons, crossfi
     assert bank.ncc_floor == ncc_floor(crossfit)
     np.testing.assert_array_equal(taught.crossfit.good["defect_score"], crossfit.good["defect_score"])
     np.testing.assert_array_equal(bank.faces[1].components, lessons[1].face.components)
+
+
+def test_lots_are_measured_by_the_copies_of_every_draw(samples, nothing, learning, crossfit, monkeypatch):
+    given = []
+    monkeypatch.setattr("dice_core.teach.Reference.of", lambda *told: given.append(told))
+    teach(samples, nothing, learning)
+    [(names, _, copies, runs)] = given
+    assert names == list(samples)
+    np.testing.assert_array_equal(copies["defect_score"], crossfit.every_copy["defect_score"])
+    np.testing.assert_array_equal(runs, runs_of(samples.values()))
 
 
 def test_thresholds_are_chosen_from_the_cross_fitted_scores(taught):

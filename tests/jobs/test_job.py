@@ -5,7 +5,7 @@ import samples
 from jobs import events
 from jobs.config import ScoreSettings
 from jobs.deadline import Deadline
-from jobs.errors import Refusal
+from jobs.errors import ExitCode, Refusal
 from jobs.job import Asked, Job
 from jobs.score import score
 
@@ -80,6 +80,15 @@ def test_what_is_not_taken_is_refused_by_name_before_anything_is_written(setting
     changed = settings()
     with pytest.raises(Refusal, match=told):
         asked(ScoreSettings(**{**vars(changed), **options}))
+    assert not (tmp_path / "out").exists()
+
+
+def test_interrupted_while_it_looks_at_its_sources_it_ends_as_one_that_is(settings, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jobs.job.survey", interrupt)
+    assert run(settings()).exit_code is ExitCode.INTERRUPTED
     assert not (tmp_path / "out").exists()
 
 
