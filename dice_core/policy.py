@@ -213,13 +213,15 @@ class _Missed:
         if not self.distance:
             return under / len(self._bad)
         above = np.append(self._bad, np.inf)[under]
-        faint = self._weights[under] * np.exp((thresholds - above) / self.distance)
+        with np.errstate(over="ignore"):  # so far below that none is expected
+            faint = self._weights[under] * np.exp((thresholds - above) / self.distance)
         return np.asarray((under + faint) / len(self._bad))
 
     @cached_property
     def _weights(self) -> npt.NDArray[np.float64]:
         """How many known ones from each on stand for one that is missed just under it, (M + 1,)."""
-        fall = np.exp(-np.diff(self._bad) / self.distance)
+        with np.errstate(over="ignore"):
+            fall = np.exp(-np.diff(self._bad) / self.distance)
         weights = [0.0, 1.0]
         for step in fall[::-1]:
             weights.append(1 + weights[-1] * step)

@@ -190,6 +190,12 @@ def test_what_is_missed_falls_off_below_every_known_defect(good, bad, thresholds
         assert share == pytest.approx(sum(below) / len(bad), abs=1e-9)
 
 
+def test_a_distance_that_is_hardly_one_is_a_step():
+    missed = _Missed(np.zeros(3), np.array([1e-300, 2e-300, 5.0]))
+    assert 0 < missed.distance < 1e-300
+    assert missed.share(np.array([-1e300, -40.0, 1.0, 6.0])).tolist() == pytest.approx([0, 0, 2 / 3, 1])
+
+
 def test_an_f1_without_good_images_or_of_scores_that_are_not_finite_is_refused():
     with pytest.raises(ValueError, match="good"):
         highest_f1(NONE, GOOD, 0.05)

@@ -55,15 +55,15 @@ def test_resuming_adds_sources_and_restores_the_model_alone(tmp_path):
     out = str(tmp_path)
     decides = folder.deciding(folder.parquet.digest(b"model"), 4, Limits())
     folder.begin(out, Start.NEW, decides, ["b.tar"], b"model")
-    before = (tmp_path / "_model.npz").stat()
+    before = samples.written(tmp_path, "_model.npz")
     folder.begin(out, Start.RESUME, decides, ["a.tar"], b"model")
     assert folder.read_job(out)["sources"] == [storage.absolute(name) for name in ("a.tar", "b.tar")]
-    assert (tmp_path / "_model.npz").stat() == before
+    assert samples.written(tmp_path, "_model.npz") == before
     (tmp_path / "_model.npz").unlink()
-    job_before = (tmp_path / "_job.json").stat()
+    job_before = samples.written(tmp_path, "_job.json")
     folder.begin(out, Start.RESUME, decides, ["a.tar"], b"model")
     assert (tmp_path / "_model.npz").read_bytes() == b"model"
-    assert (tmp_path / "_job.json").stat() == job_before
+    assert samples.written(tmp_path, "_job.json") == job_before
 
 
 def test_starting_afresh_removes_the_jobs_own_files_alone(tmp_path):
