@@ -67,15 +67,21 @@ def augment(images: npt.NDArray[np.uint8], copies: int, rng: np.random.Generator
 def _transforms(
     angle: npt.NDArray[np.float64], scale: npt.NDArray[np.float64], shift: npt.NDArray[np.float64]
 ) -> Transforms:
-    """Give the transforms of images that are turned, (N,) radians, scaled, (N,), and moved down and right."""
+    """Give the transforms of images turned, (N,) radians, scaled, (N,), and moved down and right, (N, 2)."""
     cosine, sine = np.cos(angle) / scale, np.sin(angle) / scale
     linear = np.stack([np.column_stack([cosine, sine]), np.column_stack([-sine, cosine])], axis=1)
     back = -linear @ shift[:, ::-1, None]
     return np.concatenate([linear, back], axis=2).astype(np.float32)
 
 
-def _shine(posed: npt.NDArray[np.float32], light: npt.NDArray[np.float32], lit: Any) -> None:
-    """Light images, (N, H, W), each by its gain and its spot: gain, middle, direction and fall of that."""
+def _shine(
+    posed: npt.NDArray[np.float32], light: npt.NDArray[np.float32], lit: npt.NDArray[np.uint8]
+) -> None:
+    """Write images, (N, H, W), each in its own light, (N, 8).
+
+    That is its gain, and of its spot the gain, the middle (y, x), the direction's cosine and sine, and half
+    the inverse variance along and across it.
+    """
     fades = np.empty_like(posed)
     _fall(light, fades)
     np.exp(fades, out=fades)  # in whole vectors, unlike a compiled loop's

@@ -22,8 +22,8 @@ from dice_core.tail import Groups, Tail
 
 OTHER_DAY_RATE = 0.0005
 """Share of good images in another day's light and pose that may be called before a threshold is too low."""
-COMMONEST = 0.05
-"""Share of parts that defective ones are taken for at most: they are rare, but known ones are collected."""
+HIGHEST_PREVALENCE = 0.05
+"""Prevalence of defective parts that is assumed at most: they are rare, but known ones are collected."""
 FEWEST_PER_FACE = 50
 """Good images of a face under which it has no thresholds of its own."""
 
@@ -45,12 +45,12 @@ class CrossFit:
     Attributes
     ----------
     good
-        Columns of the good images, in the order of faces and samples.
+        Columns of the good images, (N,), in the order of faces and samples.
     shifted
-        Per draw, columns of one augmented copy of each good image, its pose not found quite: what another
-        day's light and pose do to the scores.
+        Per draw, columns of one augmented copy of each good image, (N,), its pose not found quite: what
+        another day's light and pose do to the scores.
     bad
-        Columns of the defective images, in the order of their sample.
+        Columns of the defective images, (M,), in the order of their sample.
     """
 
     good: Columns
@@ -59,7 +59,7 @@ class CrossFit:
 
     @property
     def every_copy(self) -> Columns:
-        """The copies of all draws, one draw after another."""
+        """Columns of the copies of all D draws, (D * N,), one draw after another."""
         return {name: np.concatenate([draw[name] for draw in self.shifted]) for name in self.good}
 
 
@@ -143,35 +143,45 @@ def choose_thresholds(
 
     Known defects may be grosser than those to come, and other days' good parts score higher than those
     that were seen. So under the policy ``f1`` a threshold is that of the highest F1 to expect, but no higher
-    than what good parts in another light and pose hardly ever reach. Without a known
-    defect that bound is the threshold of every policy that weighs defects. A ``value`` is one of
-    `defect_score`; the other columns then choose as under ``f1``.
+    than what good parts in another light and pose hardly ever reach. Without a known defect that bound is the
+    threshold of every policy that weighs defects. A ``value`` is one of `defect_score`; the other columns
+    then choose as under ``f1``.
 
-    One draw of copies hardly reaches that far, and the threshold would hang on it: there are several, each
-    chosen by alone, and the median counts. All of them as one sample would outweigh the images as taken.
+    A single draw of copies hardly reaches that far, and the threshold would hang on its chance: the median of
+    those by each draw is taken. All draws as one sample would outweigh the images as they were taken.
 
     Parameters
     ----------
+    crossfit
+        Scores of the images that teach.
+    policy
+        What the thresholds are for.
     prevalence
-        Share of the parts to come that are defective. Where nobody knows, ``f1`` takes the share of the known
-        ones among these images, `COMMONEST` at most.
+        Share of the parts to come that are defective, between 0 and 1. Where nobody knows, ``f1`` assumes the
+        share of the known ones among these images, `HIGHEST_PREVALENCE` at most.
+
+    Returns
+    -------
+    dict
+        Per score column its threshold, in the column's unit.
 
     Raises
     ------
     ValueError
         Where the policy cannot be kept, as `Policy.choose` says.
     """
-    return _choose(crossfit, policy, prevalence, _share(crossfit, prevalence))
+    return _choose(crossfit, policy, prevalence, _assumed(crossfit, prevalence))
 
 
-def _share(crossfit: CrossFit, prevalence: float | None) -> float:
+def _assumed(crossfit: CrossFit, prevalence: float | None) -> float:
     if prevalence is not None:
         return prevalence
     good, bad = (len(next(iter(columns.values()))) for columns in (crossfit.good, crossfit.bad))
-    return min(bad / (good + bad), COMMONEST)
+    return min(bad / (good + bad), HIGHEST_PREVALENCE)
 
 
-def _choose(crossfit: CrossFit, policy: Policy, prevalence: float | None, share: float) -> dict[str, float]:
+def _choose(crossfit: CrossFit, policy: Policy, prevalence: float | None, assumed: float) -> dict[str, float]:
+    """Choose by the prevalence that is known, or by the one assumed where the policy asks for none."""
     thresholds = {}
     for column, direction in SCORE_DIRECTIONS.items():
         own = Policy() if policy.name == "value" and column != "defect_score" else policy
@@ -185,7 +195,7 @@ def _choose(crossfit: CrossFit, policy: Policy, prevalence: float | None, share:
         elif own.name == "f1":
             # The gap to the bad ones begins where the good ones of another day end.
             chosen = [
-                min(highest_f1(np.concatenate([good, shifted]), bad, share), limit)
+                min(highest_f1(np.concatenate([good, shifted]), bad, assumed), limit)
                 for shifted, limit in zip(draws, limits, strict=True)
             ]
         else:
@@ -213,7 +223,7 @@ def choose_face_thresholds(
         if shifted:
             own = CrossFit(own_good, shifted, own_bad if len(own_bad["face"]) else crossfit.bad)
             # How many of the face are known tells nothing of how many come, least of all where none is.
-            chosen[str(name)] = _choose(own, policy, prevalence, _share(crossfit, prevalence))
+            chosen[str(name)] = _choose(own, policy, prevalence, _assumed(crossfit, prevalence))
     return chosen
 
 

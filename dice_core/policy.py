@@ -170,7 +170,7 @@ def _calling(tail: Tail, rate: float) -> float:
 
 
 def highest_f1(good: Scores, bad: Scores, prevalence: float) -> float:
-    """Find the threshold whose F1 is the highest to expect of parts to come.
+    """Find the threshold whose F1 is the highest to expect of parts to come (Lewis, SIGIR 1995).
 
     By counting, any place in the gap between good and bad is the best, and where that gap lies hangs on
     single images. Here the tail of the good goes on into it, and so do defects fainter than those known.
@@ -180,7 +180,12 @@ def highest_f1(good: Scores, bad: Scores, prevalence: float) -> float:
     good, bad
         Scores, (N,) and (M,), the higher the worse, at least one of each.
     prevalence
-        Share of the parts to come that are defective, over 0.
+        Share of the parts to come that are defective, over 0 and up to 1.
+
+    Returns
+    -------
+    float
+        In the scores' unit.
 
     Raises
     ------
@@ -190,10 +195,9 @@ def highest_f1(good: Scores, bad: Scores, prevalence: float) -> float:
     if not np.isfinite(bad).all():
         raise ValueError("a score is not finite")
     tail = Tail.fit(good)
-    thresholds = _candidates(tail, bad)
-    found = prevalence * (1 - _Missed(tail.falling, bad).share(thresholds))
-    alarms = (1 - prevalence) * np.array([tail.rate(threshold) for threshold in thresholds])
-    return float(thresholds[(found / (found + alarms + prevalence)).argmax()])
+    thresholds, missed, alarms = _foreseen(tail, bad)
+    tp, fp = prevalence * (1 - missed), (1 - prevalence) * alarms
+    return float(thresholds[(tp / (tp + fp + prevalence)).argmax()])
 
 
 class _Missed:
@@ -230,11 +234,16 @@ class _Missed:
 
 def _least_cost(tail: Tail, bad: Scores, miss: float, prevalence: float) -> float:
     """Find the threshold of the least cost, a miss costing so many false alarms."""
-    missed = _Missed(tail.falling, bad)
+    thresholds, missed, alarms = _foreseen(tail, bad)
+    cost = prevalence * miss * missed + (1 - prevalence) * alarms
+    return float(thresholds[cost.argmin()])
+
+
+def _foreseen(tail: Tail, bad: Scores) -> tuple[npt.NDArray[np.float64], ...]:
+    """Give thresholds to choose among, the share of defective parts each misses and of good ones it calls."""
     thresholds = _candidates(tail, bad)
     alarms = np.array([tail.rate(threshold) for threshold in thresholds])
-    cost = prevalence * miss * missed.share(thresholds) + (1 - prevalence) * alarms
-    return float(thresholds[cost.argmin()])
+    return thresholds, _Missed(tail.falling, bad).share(thresholds), alarms
 
 
 def _candidates(tail: Tail, bad: Scores) -> npt.NDArray[np.float64]:

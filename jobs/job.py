@@ -29,8 +29,12 @@ class Asked:
 
     Attributes
     ----------
+    load
+        Loads the scorer, on the workers as well.
     model
         Bytes of the model.
+    labelling
+        Where labels come from.
     decides
         What decides the rows, as the folder keeps it.
     surveyed
@@ -81,7 +85,9 @@ class Job:
 
     settings: ScoreSettings
     shard: ShardSettings
+    """What a worker needs to know."""
     records: list[ArchiveRecord]
+    """Of the sources, in the order their shards are scored in."""
     names: frozenset[str]
     """Of the files in the job folder as it starts."""
     labelling: Labelling

@@ -121,19 +121,15 @@ def test_the_copies_of_an_image_are_beside_each_other(rng):
 
 @pytest.mark.parametrize("side", [16, 300, 600])
 def test_however_many_are_drawn_at_once_each_copy_is_of_its_image(rng, side):
-    levels = np.arange(60, 120, 2, dtype=np.uint8)[: max(5, 400 // side)]
+    levels = np.array([40, 180] * max(3, 600 // side), np.uint8)
     images = np.broadcast_to(levels[:, None, None], (len(levels), side, side))
+    # No gain or spot makes the dark ones as bright as the bright ones are at their dimmest.
     drawn = augment(images, 2, rng)
-    # The dimmest place of a copy is dimmed by its gain, and by a spot of shade at most.
-    least = (1 - GAIN) * (1 + SPOT_GAIN[0])
-    for number, copy in enumerate(drawn):
-        assert least * levels[number // 2] - 1 <= copy.min() <= (1 + GAIN) * levels[number // 2] + 1
-    lone = augment(images[-1:], 2, np.random.default_rng(5))
+    np.testing.assert_array_equal(drawn.mean(axis=(1, 2)) > 100, np.repeat(levels == 180, 2))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dice_core.augment._PIXELS_AT_ONCE", 1)
-        np.testing.assert_array_equal(augment(images[-1:], 2, np.random.default_rng(5)), lone)
-        rest = augment(images, 2, np.random.default_rng(6))
-    np.testing.assert_array_equal(augment(images, 2, np.random.default_rng(6)), rest)
+        one_by_one = augment(images, 2, np.random.default_rng(6))
+    np.testing.assert_array_equal(augment(images, 2, np.random.default_rng(6)), one_by_one)
 
 
 @pytest.mark.parametrize("count", [0, 2])

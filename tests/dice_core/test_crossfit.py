@@ -6,9 +6,9 @@ import pytest
 from dice_core.augment import augment
 from dice_core.bank import Bank
 from dice_core.crossfit import (
-    COMMONEST,
     FEWEST_PER_FACE,
     HIGHEST_FLOOR,
+    HIGHEST_PREVALENCE,
     OTHER_DAY_RATE,
     CrossFit,
     choose_face_thresholds,
@@ -195,7 +195,7 @@ def test_the_highest_f1_is_of_good_ones_and_copies_and_of_the_share_that_is_told
             highest_f1(everywhere, known, share), Tail.fit(everywhere[300:]).threshold(OTHER_DAY_RATE)
         )
     many = crossfit_of(good, np.tile(bad, 10), shifted)
-    assert choose_thresholds(many, Policy()) == choose_thresholds(many, Policy(), COMMONEST)
+    assert choose_thresholds(many, Policy()) == choose_thresholds(many, Policy(), HIGHEST_PREVALENCE)
 
 
 def test_a_face_without_a_known_defect_is_not_taken_for_the_worst():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import fake_scorer
 import pytest
 import samples
@@ -77,9 +79,8 @@ def test_shares_of_a_job_divide_its_shards(settings):
     ],
 )
 def test_what_is_not_taken_is_refused_by_name_before_anything_is_written(settings, tmp_path, options, told):
-    changed = settings()
     with pytest.raises(Refusal, match=told):
-        asked(ScoreSettings(**{**vars(changed), **options}))
+        asked(replace(settings(), **options))
     assert not (tmp_path / "out").exists()
 
 
